@@ -1,0 +1,39 @@
+# Two commands matter: `make demo` and `make test`. Both install into .venv first and need only Python, make and git.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check lint types walls unit bench help
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed ## the bridge, a carrier simulator and a phone on this computer; no account needed
+	$(BIN)/smsbridge demo
+
+test: lint types walls unit ## everything that must be green
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+walls: $(VENV)/.installed-dev
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: $(VENV)/.installed-dev ## the figures of docs/performance.md, as ratios in one run
+	$(BIN)/python benchmarks/run.py

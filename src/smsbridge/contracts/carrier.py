@@ -1,0 +1,146 @@
+"""What a carrier is: a pure translator between its dialect and our words.
+
+One module in carriers/ is one carrier: a frozen dataclass whose fields are its settings, and a last line
+`ADAPTER: Final[type[Carrier]] = Name` by which the type checker proves the fit. No method performs anything, reads a
+clock or logs; the same input always gives the same output. No method raises anything but what is named here,
+whatever bytes it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.events import CarrierEvent, InboundMedia, Receipt
+from smsbridge.domain.message import Capability, OutboundPart
+from smsbridge.domain.outcome import SendOutcome
+from smsbridge.wire.http import Fetch, Request, Response
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Abilities:
+    """What a carrier can do. The conformance suite checks each against the methods."""
+
+    max_text_chars: int
+    """The longest text one send may have; longer ones become several parts."""
+    receipts: bool = True
+    media: bool = False
+    max_media: int = 0
+    max_media_bytes: int = 0
+    """Of all attachments of one message together."""
+    media_types: frozenset[str] = frozenset()
+    lookup: bool = False
+    find: bool = False
+    """A sent message can be found again without its id, by asking the carrier."""
+    fetch_status: bool = False
+    """The state of a sent message can be asked for by its carrier id."""
+    answers_stop: bool = False
+    """The carrier itself sends the confirmation that the law allows after STOP."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CodeMeaning:
+    """One row of a carrier's table of codes."""
+
+    cause: Cause
+    meaning: str
+    retry: bool = False
+    """The same message may work later without a person acting."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountUrls:
+    """The public addresses of one account, made from `public_url` and never from a request."""
+
+    webhook: str
+    """Where this carrier posts; `webhook + "/" + what` where it wants several."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindQuery:
+    """What is known of a send whose answer was lost."""
+
+    ref: str
+    sender: str
+    to: str
+    text: str
+    has_media: bool
+    sent_after_ms: int
+    known_ids: frozenset[str]
+    """Carrier ids that belong to other messages and therefore cannot be this one."""
+
+
+class Carrier(Protocol):
+    """One configured account at one carrier."""
+
+    name: ClassVar[str]
+    """As in the configuration: `twilio`."""
+    abilities: ClassVar[Abilities]
+    codes: ClassVar[Mapping[str, CodeMeaning]]
+    """Every documented error code. A code that is not in it is Cause.UNKNOWN."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:
+        """Built from the account's table in the configuration.
+
+        Raises ValueError with all problems, one a line, each `key: what is wrong and what would be right`.
+        """
+        ...
+
+    def verify(self, request: Request) -> None:
+        """Raises BadSignature unless the carrier itself wrote this request. `request.url` is the public URL."""
+        ...
+
+    def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:
+        """Every event in a verified request, in its order, none dropped.
+
+        What it does not know becomes `Unrecognized`. Raises wire.encoding.Unreadable for bytes that are no webhook
+        of this carrier at all.
+        """
+        ...
+
+    def acknowledge(self, events: Sequence[CarrierEvent]) -> Response:
+        """What the carrier wants to hear once all events are stored."""
+        ...
+
+    def write_send(self, part: OutboundPart) -> Request: ...
+
+    def read_send(self, response: Response) -> SendOutcome:
+        """Total: any status with any body gives an outcome."""
+        ...
+
+    def write_media_fetch(self, media: InboundMedia) -> Fetch:
+        """How to download an inbound attachment: credentials only for the carrier's own hosts.
+
+        Raises ValueError if the URL is not one this carrier would give.
+        """
+        ...
+
+    def write_lookup(self, number: str) -> Request:
+        """Ask what kind of number this is. Only with `abilities.lookup`."""
+        ...
+
+    def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:
+        """None when the answer says nothing; never a reason to block."""
+        ...
+
+    def write_find(self, query: FindQuery) -> Request:
+        """Ask whether a send arrived. Only with `abilities.find`."""
+        ...
+
+    def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
+        """The message with its present state, or None if it is certainly not there.
+
+        Raises LookupError when the answer does not decide it (an error, two candidates), with the reason.
+        """
+        ...
+
+    def write_fetch_status(self, carrier_message_id: str) -> Request:
+        """Ask for the state of a sent message. Only with `abilities.fetch_status`."""
+        ...
+
+    def read_fetch_status(self, carrier_message_id: str, response: Response) -> Receipt | None:
+        """None when the answer says nothing."""
+        ...

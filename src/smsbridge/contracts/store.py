@@ -1,0 +1,507 @@
+"""What the store can do. Everything that is written is written by a plain function of a `Tx`.
+
+The functions run in the store's writer, one after the other, many to a commit; each in its own savepoint, so that one
+that raises takes back only its own writes. They must be quick and must not wait for anything. Both databases run the
+same functions, so the logic of accepting a text is written once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from smsbridge.contracts.jobs import DeadLetter, Job, NewJob
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.interaction import State
+from smsbridge.domain.journal import BorderMark, LogEvent, TranscriptEntry
+from smsbridge.domain.message import (
+    Attachment,
+    AttachmentId,
+    Capability,
+    Contact,
+    ContactId,
+    Conversation,
+    ConversationId,
+    Direction,
+    Interaction,
+    InteractionId,
+    Message,
+    MessageId,
+    Notice,
+    NoticeId,
+    Part,
+)
+from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
+from smsbridge.domain.status import Status
+
+T = TypeVar("T")
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached or cannot write now. Nothing of the transaction was kept."""
+
+
+class Arrived(StrEnum):
+    """The one outcome that is recorded for everything that arrives."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    UNRECOGNIZED = "unrecognized"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """One event of one webhook request and what became of it.
+
+    `request` (a serialized wire.Request) is kept only where somebody may want to replay it: ignored, unrecognized and
+    refused ones. `source` is `carrier` or `desktop`, `account` the configured name.
+    """
+
+    id: str
+    source: str
+    account: str
+    outcome: Arrived
+    reason: str = ""
+    kind: str = ""
+    at_ms: int = 0
+    request: bytes = b""
+    replayed_at_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Thread:
+    """Where a text between a number and a sender belongs. `interaction` is the newest of the conversation."""
+
+    contact: Contact
+    conversation: Conversation | None
+    interaction: Interaction | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartRef:
+    """Which part of which message a carrier id belongs to, and of which try."""
+
+    message_id: MessageId
+    part_number: int
+    try_number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredReceipt:
+    """A receipt as it came. `message_id` is empty while it is parked."""
+
+    key: str
+    account: str
+    carrier_message_id: str
+    part_ref: str
+    status: Status
+    cause: Cause | None
+    evidence: Evidence = NO_EVIDENCE
+    carrier_at_ms: int | None = None
+    received_at_ms: int = 0
+    message_id: MessageId | None = None
+    part_number: int = 0
+    applied: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKey:
+    """A key as kept: `hash` is SHA-256 of the whole key; `prefix` is the visible beginning."""
+
+    id: str
+    name: str
+    prefix: str
+    hash: str
+    scopes: frozenset[str]
+    created_at_ms: int
+    last_used_ms: int | None = None
+    revoked_at_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptAnswer:
+    """The answer to a request that carried an Idempotency-Key."""
+
+    fingerprint: str
+    status: int
+    body: bytes
+    location: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentStatus:
+    """One agent's view of the SMS channel."""
+
+    id: str
+    name: str = ""
+    ready: bool = False
+    reason: str = ""
+    auto_answer: bool = False
+    changed_at_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StandardResponse:
+    id: str
+    shortcut: str
+    title: str
+    text: str
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MessageFilter:
+    contact_id: str = ""
+    interaction_id: str = ""
+    status: Status | None = None
+    direction: Direction | None = None
+    client_reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OptOutState:
+    """Whether a contact may be texted from one sender."""
+
+    sender: str
+    opted_out: bool
+    changed_at_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueDepth:
+    """What waits in one queue, counted in lanes. `oldest_due_ms` is None when nothing is due."""
+
+    queue: str
+    lanes: int
+    due_lanes: int
+    oldest_due_ms: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """What a commit touched, told to those who wait for work or follow the log."""
+
+    queues: frozenset[str] = field(default_factory=frozenset)
+    last_event_seq: int = 0
+
+
+class ContactsTx(Protocol):
+    """Contacts, conversations and interactions."""
+
+    def thread(self, number: str, sender: str) -> Thread | None:
+        """None when the number is not known at all."""
+        ...
+
+    def contact(self, contact_id: str) -> Contact | None: ...
+    def contact_by_number(self, number: str) -> Contact | None: ...
+    def insert_contact(self, contact: Contact) -> None: ...
+    def update_contact(self, contact: Contact) -> None: ...
+
+    def list_contacts(
+        self, *, query: str = "", assigned_to: str | None = None, limit: int = 50, before_id: str = ""
+    ) -> list[Contact]:
+        """Newest first. `query` matches parts of name and number; `assigned_to=""` means those assigned to nobody."""
+        ...
+
+    def erase_contact(self, contact_id: ContactId, now_ms: int) -> list[str]:
+        """Erases texts, media rows, names and the number; returns the blob hashes nobody uses any more."""
+        ...
+
+    def conversation(self, conversation_id: str) -> Conversation | None: ...
+    def conversations_of(self, contact_id: str) -> list[Conversation]:
+        """Most recently used first: the first is where a reply without a sender goes."""
+        ...
+
+    def insert_conversation(self, conversation: Conversation) -> None: ...
+    def touch_conversation(self, conversation_id: ConversationId, account: str, at_ms: int) -> None: ...
+
+    def interaction(self, interaction_id: str) -> Interaction | None: ...
+    def interaction_by_external_id(self, desktop: str, external_id: str) -> Interaction | None: ...
+    def newest_interaction(self, conversation_id: ConversationId) -> Interaction | None: ...
+    def insert_interaction(self, interaction: Interaction) -> None: ...
+    def update_interaction(self, interaction: Interaction) -> None: ...
+    def touch_interaction(self, interaction_id: InteractionId, at_ms: int) -> None: ...
+
+    def list_interactions(
+        self,
+        *,
+        states: Collection[State] = (),
+        agent_id: str | None = None,
+        contact_id: str = "",
+        limit: int = 50,
+        before_id: str = "",
+    ) -> list[Interaction]:
+        """Newest first."""
+        ...
+
+    def idle_interactions(
+        self, idle_since_ms: int, limit: int, *, waiting_at: Collection[str] = ()
+    ) -> list[Interaction]:
+        """Active ones in which nothing was said since then, longest first, and waiting ones of these desktops."""
+        ...
+
+    def opt_out(self, sender: str, number: str) -> OptOutState | None:
+        """None when nothing was ever said about it. Survives the erasure of the contact."""
+        ...
+
+    def opt_outs_of(self, number: str) -> list[OptOutState]: ...
+    def set_opt_out(self, sender: str, number: str, *, opted_out: bool, at_ms: int) -> None: ...
+    def capability(self, number: str, now_ms: int) -> Capability | None:
+        """What was learnt about the number and has not expired."""
+        ...
+
+    def save_capability(self, capability: Capability) -> None: ...
+    def forget_capability(self, number: str) -> None: ...
+
+
+class MessagesTx(Protocol):
+    """Messages, their parts and attachments, receipts, notices."""
+
+    def insert_message(self, message: Message) -> bool:
+        """False when an inbound message with this account and carrier id is already there: nothing was written."""
+        ...
+
+    def has_inbound(self, account: str, carrier_message_id: str) -> bool: ...
+    def message(self, message_id: str) -> Message | None: ...
+    def update_message(self, message: Message) -> None:
+        """Everything of it that can change: status, cause, times, hold."""
+        ...
+
+    def list_messages(self, wanted: MessageFilter, *, limit: int = 50, before_id: str = "") -> list[Message]: ...
+    def messages(self, message_ids: Collection[str]) -> dict[MessageId, Message]: ...
+    def parts(self, message_id: str) -> list[Part]: ...
+    def parts_of(self, message_ids: Collection[str]) -> dict[MessageId, list[Part]]: ...
+    def insert_parts(self, message_id: MessageId, parts: Sequence[Part]) -> None: ...
+    def update_part(self, message_id: MessageId, part: Part) -> None: ...
+    def link_carrier_id(self, account: str, carrier_message_id: str, ref: PartRef) -> None:
+        """Remembers whose id this is; linking it again, to whatever, changes nothing."""
+        ...
+
+    def part_by_carrier_id(self, account: str, carrier_message_id: str) -> PartRef | None: ...
+    def carrier_ids_to(self, account: str, contact_number: str, since_ms: int) -> frozenset[str]:
+        """The carrier ids of what was sent to this number since then."""
+        ...
+
+    def sent_without_receipt(self, before_ms: int, limit: int, *, after: tuple[int, str] = (0, "")) -> list[Message]:
+        """Those sent before then, of which the carrier has not said how they ended. In the order of (sent_at_ms, id),
+        and of that what comes after `after`."""
+        ...
+
+    def insert_attachment(self, attachment: Attachment) -> None: ...
+    def update_attachment(self, attachment: Attachment) -> None: ...
+    def attachment(self, attachment_id: str) -> Attachment | None: ...
+    def attachments(self, message_id: str) -> list[Attachment]: ...
+    def attachments_of(self, message_ids: Collection[str]) -> dict[MessageId, list[Attachment]]: ...
+    def blob_in_use(self, sha256: str) -> bool: ...
+    def unused_attachments(self, before_ms: int, limit: int) -> list[Attachment]:
+        """Uploads that no message took."""
+        ...
+
+    def delete_attachment(self, attachment_id: AttachmentId) -> None: ...
+
+    def insert_receipt(self, receipt: StoredReceipt) -> bool:
+        """False when the same receipt is already there."""
+        ...
+
+    def parked_receipts(self, account: str, carrier_message_id: str) -> list[StoredReceipt]: ...
+    def settle_receipt(self, key: str, account: str, message_id: MessageId, part_number: int) -> None: ...
+    def list_unmatched_receipts(self, *, limit: int = 50) -> list[StoredReceipt]: ...
+    def receipts_of(self, message_id: str) -> list[StoredReceipt]: ...
+
+    def insert_notice(self, notice: Notice) -> bool:
+        """False when one with the same key is already there."""
+        ...
+
+    def notice(self, notice_id: str) -> Notice | None: ...
+    def update_notice(self, notice: Notice) -> None: ...
+    def list_notices(
+        self, *, acknowledged: bool | None = None, interaction_id: str = "", limit: int = 50, before_id: str = ""
+    ) -> list[Notice]: ...
+    def notices(self, notice_ids: Collection[str]) -> dict[NoticeId, Notice]: ...
+
+
+class JournalTx(Protocol):
+    """The event log and the transcript."""
+
+    def append_event(self, event: LogEvent) -> int:
+        """Returns its `seq`."""
+        ...
+
+    def event(self, seq: int) -> LogEvent | None: ...
+    def events_after(self, seq: int, limit: int) -> list[LogEvent]: ...
+    def event_bounds(self) -> tuple[int, int]:
+        """The oldest and the newest `seq` kept; (0, 0) when there is none."""
+        ...
+
+    def append_message(self, message: Message) -> int:
+        """Puts the message at the end of its transcript; returns the entry's `seq`."""
+        ...
+
+    def append_notice(self, notice: Notice) -> int: ...
+    def append_border(
+        self, mark: BorderMark, *, conversation_id: ConversationId, contact_id: ContactId, at_ms: int
+    ) -> int: ...
+
+    def transcript(
+        self,
+        *,
+        contact_id: str = "",
+        interaction_id: str = "",
+        query: str = "",
+        limit: int = 100,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+    ) -> list[TranscriptEntry]:
+        """In ascending order: the last `limit` before `before_seq`, or the first `limit` after `after_seq`.
+
+        `query` keeps the entries whose text holds it, whatever the case.
+        """
+        ...
+
+    def unread_count(self, contact_id: str, agent_id: str) -> int: ...
+    def unread_counts(self, contact_ids: Collection[str], agent_id: str) -> dict[ContactId, int]: ...
+    def mark_read(self, contact_id: str, agent_id: str, up_to_seq: int) -> None: ...
+    def last_entry_seq(self, contact_id: str) -> int: ...
+
+
+class JobsTx(Protocol):
+    """The durable queue."""
+
+    def enqueue(self, job: NewJob) -> int: ...
+    def claim(self, queue: str, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Job]:
+        """The heads of up to `limit` free lanes that are due, longest due first. Costs the same however many wait."""
+        ...
+
+    def claim_next(self, lane: str, *, now_ms: int, lease_until_ms: int) -> Job | None:
+        """The next job of a lane whose job was just closed, if it is due."""
+        ...
+
+    def renew(self, job: Job, lease_until_ms: int) -> bool: ...
+    def close_job(self, job: Job) -> bool:
+        """False when the lease was lost meanwhile: then nothing may be written on the job's behalf."""
+        ...
+
+    def postpone_job(self, job: Job, due_at_ms: int, *, counts: bool) -> bool: ...
+    def bury_job(self, job: Job, reason: str, now_ms: int) -> bool: ...
+    def release_leases(self, now_ms: int) -> int:
+        """Makes every claimed lane due now. Only for a store that no other process has open."""
+        ...
+
+    def expedite(self, lane: str, ref: str, now_ms: int) -> None:
+        """A waiting job that need not wait any longer."""
+        ...
+
+    def drop_jobs(self, lane: str, ref: str) -> int:
+        """Takes waiting (not claimed) jobs out; returns how many."""
+        ...
+
+    def next_due_ms(self, queue: str) -> int | None: ...
+    def queue_depths(self, now_ms: int) -> list[QueueDepth]: ...
+    def list_dead_letters(self, *, limit: int = 50, before_id: int | None = None) -> list[DeadLetter]: ...
+    def dead_letter(self, letter_id: int) -> DeadLetter | None: ...
+    def replay_dead_letter(self, letter_id: int, now_ms: int) -> bool: ...
+    def drop_dead_letter(self, letter_id: int) -> bool: ...
+    def take_rate(self, key: str, *, holder: str, now_ms: int, interval_ms: int, burst: int, units: int) -> int:
+        """A leaky bucket kept in the store. Returns 0 and takes `units`, or the milliseconds to wait and takes none.
+
+        Whoever has to wait gets a time that is theirs alone, after everybody else's who waits, and asks again then as
+        the same `holder`. So many that wait ask once each, and not all of them whenever one may go.
+        """
+        ...
+
+    def trim_rate_turns(self, before_ms: int) -> int:
+        """Forgets those who never came."""
+        ...
+
+
+class EdgeTx(Protocol):
+    """What the HTTP edge keeps: arrivals, keys, kept answers, agents, standard responses."""
+
+    def add_arrival(self, arrival: Arrival) -> None: ...
+    def arrival(self, arrival_id: str) -> Arrival | None: ...
+    def list_arrivals(
+        self, *, outcome: Arrived | None = None, account: str = "", limit: int = 50, before_id: str = ""
+    ) -> list[Arrival]: ...
+    def count_arrivals(self) -> dict[tuple[str, Arrived], int]:
+        """By account and outcome, of all that are still kept."""
+        ...
+
+    def mark_replayed(self, arrival_id: str, now_ms: int) -> None: ...
+    def trim_arrivals(self, before_ms: int) -> int:
+        """Forgets some of the old ones; returns how many, 0 once there are no more. All `trim_*` do so."""
+        ...
+
+    def trim_refused(self, account: str, kept: int) -> int:
+        """Forgets refused ones beyond the newest `kept` of the account."""
+        ...
+
+    def api_key_by_hash(self, hash: str) -> ApiKey | None: ...  # noqa: A002 - the column's name
+    def list_api_keys(self) -> list[ApiKey]: ...
+    def insert_api_key(self, key: ApiKey) -> None: ...
+    def revoke_api_key(self, key_id: str, now_ms: int) -> bool: ...
+    def touch_api_key(self, key_id: str, now_ms: int) -> None: ...
+
+    def kept_answer(self, owner: str, key: str) -> KeptAnswer | None: ...
+    def keep_answer(self, owner: str, key: str, answer: KeptAnswer, now_ms: int) -> None: ...
+    def forget_answers(self, before_ms: int) -> int: ...
+
+    def agent_status(self, agent_id: str) -> AgentStatus | None: ...
+    def list_agent_statuses(self) -> list[AgentStatus]: ...
+    def save_agent_status(self, status: AgentStatus) -> None: ...
+
+    def list_standard_responses(self) -> list[StandardResponse]: ...
+    def standard_response(self, response_id: str) -> StandardResponse | None: ...
+    def standard_response_by_shortcut(self, shortcut: str) -> StandardResponse | None: ...
+    def save_standard_response(self, response: StandardResponse) -> None: ...
+    def delete_standard_response(self, response_id: str) -> bool: ...
+
+    def desktop_event_seen(self, desktop: str, event_id: str) -> bool: ...
+    def see_desktop_event(self, desktop: str, event_id: str, now_ms: int) -> None: ...
+
+    def switch_off_desktop(self, desktop: str, reason: str, now_ms: int) -> None: ...
+    def switch_on_desktop(self, desktop: str) -> None: ...
+    def desktop_switched_off(self, desktop: str) -> str:
+        """The reason, or an empty text."""
+        ...
+
+    def trim_desktop_events(self, before_ms: int) -> int: ...
+    def trim_events(self, before_ms: int) -> int: ...
+    def meta(self, key: str) -> str: ...
+    def set_meta(self, key: str, value: str) -> None: ...
+
+
+class Tx(ContactsTx, MessagesTx, JournalTx, JobsTx, EdgeTx, Protocol):
+    """One transaction."""
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """What is written inside is taken back if it raises; the rest of the transaction stands.
+
+        A StoreUnavailable out of it must go on to the store: then nothing of the transaction can be kept.
+        """
+        ...
+
+
+class Store(Protocol):
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Runs `work` in the writer and returns once it is on disk. Raises StoreUnavailable, or what `work` raised."""
+        ...
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Runs `work` on a snapshot; writing raises."""
+        ...
+
+    def subscribe(self, listener: Callable[[Commit], None]) -> Callable[[], None]:
+        """`listener` is called in the event loop after every commit that touched a queue or the log."""
+        ...
+
+    async def healthy(self) -> Mapping[str, Any]:
+        """Facts for readiness; raises StoreUnavailable."""
+        ...
+
+    async def close(self) -> None: ...

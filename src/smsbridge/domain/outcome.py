@@ -1,0 +1,69 @@
+"""How one attempt to hand something over ended. Adapters turn every possible response into exactly one of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.status import Status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """The far end's own words, kept for the administrator. `code` is as they write it; `text` is cut when stored."""
+
+    code: str = ""
+    text: str = ""
+    http_status: int | None = None
+
+
+NO_EVIDENCE = Evidence()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """They have it. `status` is what they said of it at once: usually SENT; `cause` is set if that is a failure."""
+
+    carrier_message_id: str = ""
+    status: Status = Status.SENT
+    cause: Cause | None = None
+    evidence: Evidence = NO_EVIDENCE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryLater:
+    """They certainly do not have it, and the same request may work later. `after_s` is their Retry-After, if any."""
+
+    cause: Cause
+    after_s: float | None = None
+    evidence: Evidence = NO_EVIDENCE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejected:
+    """They certainly do not have it, and the same request will never work."""
+
+    cause: Cause
+    evidence: Evidence = NO_EVIDENCE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uncertain:
+    """They may have it. It must not be repeated before somebody knows."""
+
+    reason: str
+    evidence: Evidence = NO_EVIDENCE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SwitchedOff:
+    """A desktop's endpoint said that it is gone for good (410): nothing more is sent there."""
+
+    reason: str
+
+
+SendOutcome = Accepted | RetryLater | Rejected | Uncertain
+"""What `Carrier.read_send` gives. Total: any response has one."""
+
+DeliveryOutcome = Accepted | RetryLater | Rejected | SwitchedOff
+"""What `Desktop.read_delivery` gives. A desktop keeps ids, so there is no *uncertain*: it is simply told again."""

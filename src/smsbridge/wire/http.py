@@ -1,0 +1,162 @@
+"""HTTP messages as values: what an adapter is handed and what it hands back.
+
+A `Request` that comes in carries the *public* URL: the configured base URL plus the raw path and query as they
+arrived, so that a signature over the URL can be checked without ever trusting a Host header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Self
+from urllib.parse import SplitResult, urlsplit
+
+
+class Headers:
+    """An immutable, ordered, case-insensitive multi-map of header names to values."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
+        items = pairs.items() if isinstance(pairs, Mapping) else pairs
+        self._pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in items)
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first value of `name`, or `default`."""
+        wanted = name.lower()
+        return next((value for key, value in self._pairs if key.lower() == wanted), default)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Every value of `name`, in the order received."""
+        wanted = name.lower()
+        return tuple(value for key, value in self._pairs if key.lower() == wanted)
+
+    def replace(self, name: str, value: str) -> Headers:
+        """The same headers with `name` set to this one value."""
+        wanted = name.lower()
+        return Headers([*(pair for pair in self._pairs if pair[0].lower() != wanted), (name, value)])
+
+    def without(self, *names: str) -> Headers:
+        """The same headers less `names`; used before a redirect leaves the host that was meant to see them."""
+        dropped = {name.lower() for name in names}
+        return Headers(pair for pair in self._pairs if pair[0].lower() not in dropped)
+
+    def __contains__(self, name: str) -> bool:
+        wanted = name.lower()
+        return any(key.lower() == wanted for key, _ in self._pairs)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and self._pairs == other._pairs
+
+    def __hash__(self) -> int:
+        return hash(self._pairs)
+
+    def __repr__(self) -> str:
+        # Values may be credentials or signatures: only the names are shown.
+        return f"Headers({', '.join(name for name, _ in self._pairs)})"
+
+
+NO_HEADERS: Final = Headers()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One HTTP request, in either direction. `url` is absolute; `body` is exactly the bytes on the wire."""
+
+    method: str
+    url: str
+    headers: Headers = NO_HEADERS
+    body: bytes = b""
+
+    @property
+    def parts(self) -> SplitResult:
+        return urlsplit(self.url)
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, lower case: `application/json`."""
+        return self.headers.get("Content-Type").partition(";")[0].strip().lower()
+
+    def __repr__(self) -> str:
+        # The query, the headers and the body may hold numbers, texts and secrets.
+        parts = urlsplit(self.url)
+        return f"Request({self.method} {parts.scheme}://{parts.hostname}{parts.path}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """One HTTP answer."""
+
+    status: int
+    headers: Headers = NO_HEADERS
+    body: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def content_type(self) -> str:
+        """The media type alone, lower case."""
+        return self.headers.get("Content-Type").partition(";")[0].strip().lower()
+
+    @classmethod
+    def text(cls, body: str, *, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Self:
+        return cls(status=status, headers=Headers([("Content-Type", content_type)]), body=body.encode())
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """The far end answered. `elapsed_ms` is from the first byte we tried to send to the last one read."""
+
+    response: Response
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotSent:
+    """The request certainly never left us (refused, no such host, TLS did not come up): repeating it is safe."""
+
+    reason: str
+    elapsed_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaybeSent:
+    """The request, or a part of it, left us and no whole answer came back.
+
+    `status` is the status line if one was read before the connection broke: it proves that the far end had
+    everything, though not what came of it.
+    """
+
+    reason: str
+    elapsed_ms: int = 0
+    status: int | None = None
+
+
+Performed = Answered | NotSent | MaybeSent
+"""What became of a `Request` that we performed. Which of the three it is decides between retry and uncertain."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetch:
+    """A download from an address that somebody else gave us, with the fences it must stay inside."""
+
+    request: Request
+    hosts: tuple[str, ...]
+    """The hosts (`name` or `name:port`) that may be called at all, redirects included. `*.` matches any level."""
+    credentials_hosts: tuple[str, ...]
+    """The hosts that may see the request's Authorization and Cookie headers. A redirect elsewhere goes without."""
+    private_hosts: tuple[str, ...] = ()
+    """The hosts (`name:port`) that the operator named and that may therefore lie in a private network."""
+    max_bytes: int = field(default=5 * 1024 * 1024)
+    timeout_s: float = 60.0

@@ -1,0 +1,30 @@
+"""The signing primitives that adapters share. All comparisons take the same time wherever the first difference is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+
+def hmac_digest(algorithm: str, key: bytes, data: bytes) -> bytes:
+    """`algorithm` is a hashlib name: `sha1`, `sha256`, `md5`."""
+    return hmac.digest(key, data, algorithm)
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def same_text(left: str, right: str) -> bool:
+    """Constant-time equality of two texts, non-ASCII included (`hmac.compare_digest` raises on those)."""
+    return hmac.compare_digest(left.encode("utf-8", "surrogatepass"), right.encode("utf-8", "surrogatepass"))
+
+
+def sha256_hex(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """The value of an `Authorization` header (RFC 7617)."""
+    return "Basic " + base64_text(f"{user}:{password}".encode())
