@@ -1,0 +1,264 @@
+"""A worker: takes the jobs of one queue that are due, runs each to its end, and writes down how it ended.
+
+Claiming and beginning are one transaction, and so are ending and what the job wants written. If the process dies in
+between, the lease runs out (or, for a store that only we have open, is released at start), and the job is claimed
+again as *interrupted*: what that means is the job's own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from smsbridge.contracts.clock import Clock
+from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, JobKind, Later
+from smsbridge.contracts.meter import Meter
+from smsbridge.contracts.store import Commit, Store, StoreUnavailable, Tx
+
+LEASE_MS: Final = 120_000
+LONGEST_ATTEMPT_S: Final = 100.0
+"""An attempt is cut off before its lease ends, so that no job is ever run twice at once."""
+LONGEST_NAP_S: Final = 30.0
+"""A worker looks again after this long, whatever it was told."""
+SHORTEST_NAP_S: Final = 0.001
+CRASHES_ALLOWED: Final = 3
+_PAUSE_AFTER_ERROR_S: Final = 1.0
+_AFTER_CRASH_MS: Final = 5_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claimed:
+    """A job that began. `work` is what `perform` is given, or the end when there was nothing to perform."""
+
+    job: Job
+    kind: JobKind
+    work: Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """What one look at the queue found. `next_due_at_ms` is when the next look can find something."""
+
+    begun: list[Claimed]
+    more_are_due: bool
+    next_due_at_ms: int | None
+
+
+class Worker:
+    """Runs one queue. `run` returns once `stop` was called and the jobs in flight have ended or were let go."""
+
+    def __init__(
+        self,
+        queue: str,
+        *,
+        kinds: Mapping[str, JobKind],
+        store: Store,
+        clock: Clock,
+        meter: Meter,
+        concurrency: int,
+        grace_s: float = 30.0,
+    ) -> None:
+        self.queue = queue
+        self._kinds = kinds
+        self._store = store
+        self._clock = clock
+        self._meter = meter
+        self._concurrency = concurrency
+        self._grace_s = grace_s
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._unwritten: set[int] = set()
+        self._is_full = False
+        self._log = structlog.get_logger().bind(queue=queue)
+
+    def stop(self) -> None:
+        """Claims nothing more. What is in flight gets its grace period."""
+        self._stopping.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        leave = self._store.subscribe(self._hear)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._stopping.is_set():
+                    try:
+                        await self._claim_and_start(group)
+                    except StoreUnavailable as error:
+                        # The store's trouble is not this loop's end: it looks again, and health shows it meanwhile.
+                        self._log.warning("queue.stalled", reason=str(error))
+                        await self._nap(_PAUSE_AFTER_ERROR_S)
+                await self._let_finish()
+        finally:
+            leave()
+
+    def _hear(self, commit: Commit) -> None:
+        if self.queue in commit.queues:
+            self._wake.set()
+
+    async def _claim_and_start(self, group: asyncio.TaskGroup) -> None:
+        free = self._concurrency - len(self._in_flight)
+        self._is_full = free <= 0 or bool(self._unwritten)
+        if self._is_full:
+            await self._nap(LONGEST_NAP_S)
+            return
+        self._wake.clear()
+        round_ = await self._store.write(lambda tx: self._claim(tx, free))
+        for each in round_.begun:
+            task = group.create_task(self._run_lane(each), name=f"{self.queue}:{each.job.id}")
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+        if round_.more_are_due:
+            self._is_full = True
+        else:
+            await self._nap(self._until_s(round_.next_due_at_ms))
+
+    def _landed(self, task: asyncio.Task[None]) -> None:
+        """Looks for more only where more was left lying: a job that ends has already taken the next of its lane."""
+        self._in_flight.discard(task)
+        if self._is_full:
+            self._wake.set()
+
+    async def _nap(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    def _until_s(self, due_at_ms: int | None) -> float:
+        if due_at_ms is None:
+            return LONGEST_NAP_S
+        wait_s = (due_at_ms - self._clock.now_ms()) / 1000
+        return min(max(wait_s, SHORTEST_NAP_S), LONGEST_NAP_S)
+
+    def _claim(self, tx: Tx, limit: int) -> Round:
+        now_ms = self._clock.now_ms()
+        jobs = tx.claim(self.queue, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS, limit=limit)
+        begun = [self._begin(tx, job) for job in jobs]
+        return Round(
+            begun=[each for each in begun if each is not None],
+            more_are_due=len(jobs) == limit,
+            next_due_at_ms=tx.next_due_ms(self.queue),
+        )
+
+    def _begin(self, tx: Tx, job: Job) -> Claimed | None:
+        """None when the beginning was already the end: it is written in the same transaction."""
+        kind = self._kinds.get(job.kind)
+        if kind is None:
+            # A later version put it in; it waits there for that version to come back.
+            self._end(tx, job, Buried(reason=f"no such kind of job: {job.kind}"))
+            return None
+        try:
+            with tx.savepoint():
+                work = kind.begin(tx, job)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one job's bug must not stop the others
+            work = self._crashed(job)
+        if isinstance(work, (Done, Later, Buried)):
+            self._end(tx, job, work)
+            return None
+        return Claimed(job=job, kind=kind, work=work)
+
+    async def _run_lane(self, claimed: Claimed | None) -> None:
+        """Runs a job and then the ones behind it in its lane, for as long as they are due."""
+        while claimed is not None:
+            started_ms = self._clock.monotonic_ms()
+            job = claimed.job
+            try:
+                end = await self._perform(claimed)
+            except asyncio.CancelledError:
+                await self._give_back(job)
+                raise
+            claimed = await self._write_end(job, end)
+            self._report(job, end, self._clock.monotonic_ms() - started_ms)
+
+    async def _perform(self, claimed: Claimed) -> JobEnd:
+        try:
+            async with asyncio.timeout(LONGEST_ATTEMPT_S):
+                return await claimed.kind.perform(claimed.work)
+        except StoreUnavailable as error:
+            facts = {"outcome": "stalled", "reason": str(error)}
+            return Later(due_at_ms=self._clock.now_ms() + 1_000, counts=False, facts=facts)
+        except Exception:  # noqa: BLE001 - one job's bug must not stop the others
+            return self._crashed(claimed.job)
+
+    def _crashed(self, job: Job) -> JobEnd:
+        """It is tried again, since its effect may have happened and only its next beginning can tell; one that keeps
+        crashing is kept and shown, and its lane goes on."""
+        self._log.exception("job.crashed", kind=job.kind, job=job.id)
+        self._meter.count("job_crashes_total", kind=job.kind)
+        if job.attempt < CRASHES_ALLOWED:
+            return Later(due_at_ms=self._clock.now_ms() + _AFTER_CRASH_MS)
+        return Buried(reason="the job crashed; the log says where")
+
+    async def _give_back(self, job: Job) -> None:
+        """We stop before it ended. That is no failed attempt; whether its effect happened, its next beginning tells."""
+        with contextlib.suppress(StoreUnavailable):  # then it is found with its lease run out
+            await self._store.write(lambda tx: tx.postpone_job(job, self._clock.now_ms(), counts=False))
+
+    async def _write_end(self, job: Job, end: JobEnd) -> Claimed | None:
+        def write(tx: Tx) -> Claimed | None:
+            if not self._end(tx, job, end) or self._stopping.is_set():
+                return None
+            now_ms = self._clock.now_ms()
+            following = tx.claim_next(job.lane, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS)
+            return self._begin(tx, following) if following is not None else None
+
+        while True:
+            try:
+                following = await self._store.write(write)
+            except StoreUnavailable as error:
+                # What happened outside has happened: it must be written down, however long the store takes, and before
+                # anybody here takes the job for one whose worker died.
+                self._unwritten.add(job.id)
+                self._log.warning("job.end_delayed", job=job.id, reason=str(error))
+                await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
+            else:
+                if self._unwritten:
+                    self._unwritten.discard(job.id)
+                    self._wake.set()
+                return following
+
+    def _end(self, tx: Tx, job: Job, end: JobEnd) -> bool:
+        """False when the lease was lost meanwhile: then somebody else decides, and nothing is written."""
+        try:
+            with tx.savepoint():
+                if not self._leave(tx, job, end):
+                    self._meter.count("fenced_writes_total", queue=self.queue)
+                    return False
+                end.write(tx)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - as in _perform
+            return self._leave(tx, job, self._crashed(job))
+        return True
+
+    def _leave(self, tx: Tx, job: Job, end: JobEnd) -> bool:
+        match end:
+            case Done():
+                return tx.close_job(job)
+            case Later(due_at_ms=due_at_ms, counts=counts):
+                return tx.postpone_job(job, due_at_ms, counts=counts)
+            case Buried(reason=reason):
+                return tx.bury_job(job, reason, self._clock.now_ms())
+
+    def _report(self, job: Job, end: JobEnd, elapsed_ms: int) -> None:
+        facts = {"outcome": type(end).__name__.lower(), **end.facts}
+        self._meter.count("jobs_total", kind=job.kind, end=type(end).__name__.lower())
+        log = self._log.warning if isinstance(end, Buried) else self._log.info
+        log("job.ended", kind=job.kind, job=job.id, attempt=job.attempt, elapsed_ms=elapsed_ms, **facts)
+
+    async def _let_finish(self) -> None:
+        if not self._in_flight:
+            return
+        _, late = await asyncio.wait(self._in_flight, timeout=self._grace_s)
+        for task in late:
+            task.cancel()

@@ -1,0 +1,64 @@
+"""Named SQL, read from the .sql files beside this one.
+
+    -- columns message: id, direction, ...      what `{message}` stands for in the queries of the same file
+    -- name: message_by_id                      the name the code calls it by; comment lines after it are its reason
+    SELECT {message} FROM messages WHERE id = :id;
+
+`{ids}` is filled in by the caller with as many placeholders as it has values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from smsbridge.domain.text import fold
+
+_COLUMNS: Final = re.compile(r"^-- columns (\w+): (.+)$", re.MULTILINE)
+_QUERY: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |^-- columns |\Z)", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def load_queries() -> Mapping[str, str]:
+    """Every named query of the package. Raises ValueError for a name used twice."""
+    queries: dict[str, str] = {}
+    for file in sorted(_folder().iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".sql"):
+            continue
+        text = file.read_text("utf-8")
+        columns = dict(_COLUMNS.findall(text))
+        for name, body in _QUERY.findall(text):
+            if name in queries:
+                raise ValueError(f"{file.name}: the query {name} exists twice")
+            queries[name] = _statement(body, columns)
+    return queries
+
+
+@cache
+def load_migrations() -> tuple[tuple[int, str], ...]:
+    """(version, script) in order; the version is the number that the file name begins with."""
+    files = [file for file in (_folder() / "migrations").iterdir() if file.name.endswith(".sql")]
+    return tuple(sorted((int(file.name.split("_")[0]), file.read_text("utf-8")) for file in files))
+
+
+def like_pattern(words: str) -> str:
+    """A LIKE pattern (ESCAPE is a backslash) that finds `words` anywhere in folded text (`domain.text.fold`)."""
+    folded = fold(words)
+    for special in ("\\", "%", "_"):
+        folded = folded.replace(special, "\\" + special)
+    return f"%{folded}%"
+
+
+def _folder() -> resources.abc.Traversable:
+    return resources.files("smsbridge.store") / "sql"
+
+
+def _statement(body: str, columns: Mapping[str, str]) -> str:
+    lines = [line for line in body.splitlines() if line.strip() and not line.startswith("--")]
+    statement = "\n".join(lines).strip().removesuffix(";")
+    for name, names in columns.items():
+        statement = statement.replace("{" + name + "}", names)
+    return statement

@@ -1,0 +1,181 @@
+-- Messages with their parts and attachments, receipts, notices.
+
+-- columns message: id, direction, conversation_id, interaction_id, contact_id, contact_number, sender, account, text, status, cause, carrier_message_id, agent_id, agent_name, client_reference, metadata, segments, encoding, units, has_media, held_for_media, carrier_at_ms, created_at_ms, sent_at_ms, delivered_at_ms, give_up_at_ms
+-- columns m: m.id, m.direction, m.conversation_id, m.interaction_id, m.contact_id, m.contact_number, m.sender, m.account, m.text, m.status, m.cause, m.carrier_message_id, m.agent_id, m.agent_name, m.client_reference, m.metadata, m.segments, m.encoding, m.units, m.has_media, m.held_for_media, m.carrier_at_ms, m.created_at_ms, m.sent_at_ms, m.delivered_at_ms, m.give_up_at_ms
+-- columns part: message_id, number, text, status, tries, carrier_message_id, cause, evidence
+-- columns attachment: id, message_id, position, direction, state, problem, content_type, filename, size_bytes, sha256, thumbnail_sha256, source_url, created_at_ms
+-- columns receipt: account, key, carrier_message_id, part_ref, status, cause, evidence, carrier_at_ms, received_at_ms, message_id, part_number, applied
+-- columns notice: id, key, kind, cause, certainty, severity, text, admin_text, advice, interaction_id, conversation_id, contact_id, message_id, account, evidence, created_at_ms, acknowledged_at_ms
+
+-- name: insert_message
+-- Changes nothing, and says so by its row count, when the carrier's repeat of an inbound text is already there.
+INSERT INTO messages ({message})
+VALUES (:id, :direction, :conversation_id, :interaction_id, :contact_id, :contact_number, :sender, :account, :text,
+        :status, :cause, :carrier_message_id, :agent_id, :agent_name, :client_reference, :metadata, :segments,
+        :encoding, :units, :has_media, :held_for_media, :carrier_at_ms, :created_at_ms, :sent_at_ms, :delivered_at_ms,
+        :give_up_at_ms)
+ON CONFLICT DO NOTHING;
+
+-- name: has_inbound
+SELECT 1 FROM messages
+WHERE account = :account AND carrier_message_id = :carrier_message_id AND direction = 'inbound';
+
+-- name: message
+SELECT {message} FROM messages WHERE id = :id;
+
+-- name: update_message
+UPDATE messages SET status = :status, cause = :cause, carrier_message_id = :carrier_message_id, account = :account,
+       held_for_media = :held_for_media, sent_at_ms = :sent_at_ms, delivered_at_ms = :delivered_at_ms,
+       give_up_at_ms = :give_up_at_ms
+WHERE id = :id;
+
+-- name: list_messages
+SELECT {message} FROM messages
+WHERE id < :before_id AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: list_messages_in_status
+-- The same for a status that few messages are in: reads the small index of those.
+SELECT {message} FROM messages
+WHERE status = :status AND status NOT IN ('received', 'delivered') AND id < :before_id
+  AND (:direction = '' OR direction = :direction)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: list_messages_by_reference
+SELECT {message} FROM messages
+WHERE client_reference = :client_reference AND client_reference <> '' AND id < :before_id
+  AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: list_messages_of_contact
+SELECT {m} FROM transcript AS t JOIN messages AS m ON m.id = t.ref
+WHERE t.contact_id = :contact_id AND t.kind = 'message' AND m.id < :before_id
+  AND (:interaction_id = '' OR t.interaction_id = :interaction_id)
+  AND (:status = '' OR m.status = :status) AND (:direction = '' OR m.direction = :direction)
+  AND (:client_reference = '' OR m.client_reference = :client_reference)
+ORDER BY t.seq DESC LIMIT :limit;
+
+-- name: list_messages_of_interaction
+SELECT {m} FROM transcript AS t JOIN messages AS m ON m.id = t.ref
+WHERE t.interaction_id = :interaction_id AND t.kind = 'message' AND m.id < :before_id
+  AND (:status = '' OR m.status = :status) AND (:direction = '' OR m.direction = :direction)
+  AND (:client_reference = '' OR m.client_reference = :client_reference)
+ORDER BY t.seq DESC LIMIT :limit;
+
+-- name: messages
+SELECT {message} FROM messages WHERE id IN ({ids});
+
+-- name: sent_without_receipt
+SELECT {message} FROM messages
+WHERE status = 'sent' AND (sent_at_ms, id) > (:after_ms, :after_id) AND sent_at_ms < :before_ms
+ORDER BY sent_at_ms, id LIMIT :limit;
+
+-- name: parts
+SELECT {part} FROM parts WHERE message_id = :message_id ORDER BY number;
+
+-- name: parts_of
+SELECT {part} FROM parts WHERE message_id IN ({ids}) ORDER BY message_id, number;
+
+-- name: insert_part
+INSERT INTO parts ({part})
+VALUES (:message_id, :number, :text, :status, :tries, :carrier_message_id, :cause, :evidence);
+
+-- name: update_part
+UPDATE parts SET status = :status, tries = :tries, carrier_message_id = :carrier_message_id, cause = :cause,
+       evidence = :evidence
+WHERE message_id = :message_id AND number = :number;
+
+-- name: link_carrier_id
+INSERT INTO carrier_ids (account, carrier_message_id, message_id, part_number, try_number)
+VALUES (:account, :carrier_message_id, :message_id, :part_number, :try_number)
+ON CONFLICT DO NOTHING;
+
+-- name: part_by_carrier_id
+SELECT message_id, part_number, try_number FROM carrier_ids
+WHERE account = :account AND carrier_message_id = :carrier_message_id;
+
+-- name: carrier_ids_to
+-- What is already known to have gone to a number, so that none of it is taken for the send that is looked for.
+SELECT c.carrier_message_id
+FROM contacts AS k
+JOIN transcript AS t ON t.contact_id = k.id AND t.kind = 'message' AND t.is_inbound = 0 AND t.at_ms >= :since_ms
+JOIN parts AS p ON p.message_id = t.ref
+JOIN carrier_ids AS c ON c.account = :account AND c.carrier_message_id = p.carrier_message_id
+WHERE k.number = :number;
+
+-- name: insert_attachment
+INSERT INTO attachments ({attachment})
+VALUES (:id, :message_id, :position, :direction, :state, :problem, :content_type, :filename, :size_bytes, :sha256,
+        :thumbnail_sha256, :source_url, :created_at_ms);
+
+-- name: update_attachment
+UPDATE attachments SET message_id = :message_id, position = :position, state = :state, problem = :problem,
+       content_type = :content_type, filename = :filename, size_bytes = :size_bytes, sha256 = :sha256,
+       thumbnail_sha256 = :thumbnail_sha256, source_url = :source_url
+WHERE id = :id;
+
+-- name: attachment
+SELECT {attachment} FROM attachments WHERE id = :id;
+
+-- name: attachments
+SELECT {attachment} FROM attachments WHERE message_id = :message_id ORDER BY position;
+
+-- name: attachments_of
+SELECT {attachment} FROM attachments WHERE message_id IN ({ids}) ORDER BY message_id, position;
+
+-- name: blob_in_use
+SELECT 1 FROM attachments WHERE sha256 = :sha256 AND sha256 <> ''
+UNION ALL
+SELECT 1 FROM attachments WHERE thumbnail_sha256 = :sha256 AND thumbnail_sha256 <> ''
+LIMIT 1;
+
+-- name: unused_attachments
+SELECT {attachment} FROM attachments WHERE message_id IS NULL AND created_at_ms < :before_ms
+ORDER BY created_at_ms LIMIT :limit;
+
+-- name: delete_attachment
+DELETE FROM attachments WHERE id = :id;
+
+-- name: insert_receipt
+INSERT INTO receipts ({receipt})
+VALUES (:account, :key, :carrier_message_id, :part_ref, :status, :cause, :evidence, :carrier_at_ms, :received_at_ms,
+        :message_id, :part_number, :applied)
+ON CONFLICT DO NOTHING;
+
+-- name: parked_receipts
+-- Receipts that came before anybody knew whose carrier id that is, oldest first.
+SELECT {receipt} FROM receipts
+WHERE account = :account AND carrier_message_id = :carrier_message_id AND message_id IS NULL
+ORDER BY received_at_ms;
+
+-- name: settle_receipt
+UPDATE receipts SET message_id = :message_id, part_number = :part_number, applied = 1
+WHERE account = :account AND key = :key;
+
+-- name: unmatched_receipts
+SELECT {receipt} FROM receipts WHERE message_id IS NULL ORDER BY received_at_ms DESC LIMIT :limit;
+
+-- name: receipts_of
+SELECT {receipt} FROM receipts WHERE message_id = :message_id ORDER BY received_at_ms;
+
+-- name: insert_notice
+INSERT INTO notices ({notice})
+VALUES (:id, :key, :kind, :cause, :certainty, :severity, :text, :admin_text, :advice, :interaction_id,
+        :conversation_id, :contact_id, :message_id, :account, :evidence, :created_at_ms, :acknowledged_at_ms)
+ON CONFLICT DO NOTHING;
+
+-- name: notice
+SELECT {notice} FROM notices WHERE id = :id;
+
+-- name: update_notice
+UPDATE notices SET acknowledged_at_ms = :acknowledged_at_ms WHERE id = :id;
+
+-- name: list_notices
+SELECT {notice} FROM notices
+WHERE id < :before_id
+  AND (:acknowledged = '' OR (acknowledged_at_ms IS NOT NULL) = (:acknowledged = 'yes'))
+  AND (:interaction_id = '' OR interaction_id = :interaction_id)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: notices
+SELECT {notice} FROM notices WHERE id IN ({ids});

@@ -1,0 +1,849 @@
+"""One transaction, written once for every database: named queries in, records out.
+
+A database brings a `Rows` (how a statement is run on it); everything else is here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, Protocol
+
+from smsbridge.contracts.jobs import DeadLetter, Job, NewJob
+from smsbridge.contracts.store import (
+    AgentStatus,
+    ApiKey,
+    Arrival,
+    Arrived,
+    KeptAnswer,
+    MessageFilter,
+    OptOutState,
+    PartRef,
+    QueueDepth,
+    StandardResponse,
+    StoredReceipt,
+    Thread,
+)
+from smsbridge.domain.interaction import State
+from smsbridge.domain.journal import BorderMark, EntryKind, LogEvent, TranscriptEntry
+from smsbridge.domain.message import (
+    Attachment,
+    AttachmentId,
+    Capability,
+    Contact,
+    ContactId,
+    Conversation,
+    ConversationId,
+    Direction,
+    Interaction,
+    InteractionId,
+    Message,
+    MessageId,
+    Notice,
+    NoticeId,
+    Part,
+)
+from smsbridge.domain.status import Status
+from smsbridge.domain.text import fold
+from smsbridge.store import records
+from smsbridge.store.queries import like_pattern
+from smsbridge.store.records import Row
+
+_NO_BEFORE: Final = "\x7f"
+"""Sorts after every id."""
+_NO_SEQ: Final = 2**63 - 1
+_RARE: Final = frozenset(Status) - {Status.RECEIVED, Status.DELIVERED}
+"""The statuses that the index of unfinished messages holds."""
+
+
+class Rows(Protocol):
+    """How one database runs a named query."""
+
+    def one(self, name: str, values: Mapping[str, Any]) -> Row | None: ...
+    def all(self, name: str, values: Mapping[str, Any]) -> Sequence[Row]: ...
+    def run(self, name: str, values: Mapping[str, Any]) -> int:
+        """Returns how many rows it touched."""
+        ...
+
+    def in_list(self, name: str, ids: Collection[str]) -> Sequence[Row]:
+        """Runs a query with `{ids}`, in slices if there are many."""
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]: ...
+
+
+class SqlTx:
+    """contracts.store.Tx over `Rows`. Remembers what the commit will have touched."""
+
+    __slots__ = ("_number_key", "_rows", "event_seq", "queues")
+
+    def __init__(self, rows: Rows, number_key: bytes) -> None:
+        self._rows = rows
+        self._number_key = number_key
+        self.queues: set[str] = set()
+        self.event_seq = 0
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        event_seq = self.event_seq
+        try:
+            with self._rows.savepoint():
+                yield
+        except BaseException:
+            self.event_seq = event_seq  # the log's number is given again
+            raise
+
+    # --- contacts, conversations, interactions
+
+    def thread(self, number: str, sender: str) -> Thread | None:
+        row = self._rows.one("thread", {"number": number, "sender": sender})
+        return records.read_thread(row) if row else None
+
+    def contact(self, contact_id: str) -> Contact | None:
+        row = self._rows.one("contact", {"id": contact_id})
+        return records.read_contact(row) if row else None
+
+    def contact_by_number(self, number: str) -> Contact | None:
+        row = self._rows.one("contact_by_number", {"number": number})
+        return records.read_contact(row) if row else None
+
+    def insert_contact(self, contact: Contact) -> None:
+        self._rows.run("insert_contact", records.write_contact(contact))
+
+    def update_contact(self, contact: Contact) -> None:
+        self._rows.run("update_contact", records.write_contact(contact))
+
+    def list_contacts(
+        self, *, query: str = "", assigned_to: str | None = None, limit: int = 50, before_id: str = ""
+    ) -> list[Contact]:
+        values: dict[str, Any] = {
+            "pattern": like_pattern(query),
+            "before_id": before_id or _NO_BEFORE,
+            "limit": limit,
+            "assigned_to": assigned_to,
+        }
+        name = "list_contacts" if assigned_to is None else "list_contacts_assigned_to"
+        return [records.read_contact(row) for row in self._rows.all(name, values)]
+
+    def erase_contact(self, contact_id: ContactId, now_ms: int) -> list[str]:
+        contact = self.contact(contact_id)
+        if contact is None:
+            return []
+        values = {"id": contact_id, "now_ms": now_ms, "digits": contact.number.removeprefix("+").encode()}
+        hashes = {digest for row in self._rows.all("attachments_to_erase", values) for digest in row[1:] if digest}
+        if values["digits"]:
+            self._rows.run("erase_arrivals", values)
+            self._rows.run("erase_kept_answers", values)
+        self.forget_capability(contact.number)
+        for name in (
+            "erase_attachments",
+            "erase_parts",
+            "erase_receipts",
+            "erase_messages",
+            "erase_notices",
+            "erase_transcript",
+            "erase_interactions",
+            "erase_conversations",
+            "erase_contact",
+        ):
+            self._rows.run(name, values)
+        return sorted(digest for digest in hashes if not self.blob_in_use(digest))
+
+    def conversation(self, conversation_id: str) -> Conversation | None:
+        row = self._rows.one("conversation", {"id": conversation_id})
+        return records.read_conversation(row) if row else None
+
+    def conversations_of(self, contact_id: str) -> list[Conversation]:
+        return [
+            records.read_conversation(row) for row in self._rows.all("conversations_of", {"contact_id": contact_id})
+        ]
+
+    def insert_conversation(self, conversation: Conversation) -> None:
+        self._rows.run("insert_conversation", records.write_conversation(conversation))
+
+    def touch_conversation(self, conversation_id: ConversationId, account: str, at_ms: int) -> None:
+        self._rows.run("touch_conversation", {"id": conversation_id, "account": account, "at_ms": at_ms})
+
+    def interaction(self, interaction_id: str) -> Interaction | None:
+        row = self._rows.one("interaction", {"id": interaction_id})
+        return records.read_interaction(row) if row else None
+
+    def interaction_by_external_id(self, desktop: str, external_id: str) -> Interaction | None:
+        row = self._rows.one("interaction_by_external_id", {"desktop": desktop, "external_id": external_id})
+        return records.read_interaction(row) if row else None
+
+    def newest_interaction(self, conversation_id: ConversationId) -> Interaction | None:
+        row = self._rows.one("newest_interaction", {"conversation_id": conversation_id})
+        return records.read_interaction(row) if row else None
+
+    def insert_interaction(self, interaction: Interaction) -> None:
+        self._rows.run("insert_interaction", records.write_interaction(interaction))
+
+    def update_interaction(self, interaction: Interaction) -> None:
+        self._rows.run("update_interaction", records.write_interaction(interaction))
+
+    def touch_interaction(self, interaction_id: InteractionId, at_ms: int) -> None:
+        self._rows.run("touch_interaction", {"id": interaction_id, "at_ms": at_ms})
+
+    def list_interactions(
+        self,
+        *,
+        states: Collection[State] = (),
+        agent_id: str | None = None,
+        contact_id: str = "",
+        limit: int = 50,
+        before_id: str = "",
+    ) -> list[Interaction]:
+        values = {
+            "states": f",{','.join(sorted(states))}," if states else "",
+            "state": next(iter(states), ""),
+            "any_agent": int(agent_id is None),
+            "agent_id": agent_id or "",
+            "contact_id": contact_id,
+            "before_id": before_id or _NO_BEFORE,
+            "limit": limit,
+        }
+        if contact_id:
+            name = "list_interactions_of_contact"
+        elif len(states) == 1 and State.DONE not in states:
+            name = "list_interactions_in_state"
+        else:
+            name = "list_interactions"
+        return [records.read_interaction(row) for row in self._rows.all(name, values)]
+
+    def idle_interactions(
+        self, idle_since_ms: int, limit: int, *, waiting_at: Collection[str] = ()
+    ) -> list[Interaction]:
+        values = {"idle_since_ms": idle_since_ms, "limit": limit, "waiting_at": f",{','.join(waiting_at)},"}
+        rows = self._rows.all("idle_interactions", values)
+        return [records.read_interaction(row) for row in rows]
+
+    def opt_out(self, sender: str, number: str) -> OptOutState | None:
+        row = self._rows.one("opt_out", {"sender": sender, "number_hash": self._number_hash(number)})
+        return records.read_opt_out(row) if row else None
+
+    def opt_outs_of(self, number: str) -> list[OptOutState]:
+        rows = self._rows.all("opt_outs_of", {"number_hash": self._number_hash(number)})
+        return [records.read_opt_out(row) for row in rows]
+
+    def set_opt_out(self, sender: str, number: str, *, opted_out: bool, at_ms: int) -> None:
+        self._rows.run(
+            "set_opt_out",
+            {
+                "sender": sender,
+                "number_hash": self._number_hash(number),
+                "is_opted_out": int(opted_out),
+                "at_ms": at_ms,
+            },
+        )
+
+    def capability(self, number: str, now_ms: int) -> Capability | None:
+        row = self._rows.one("capability", {"number": number, "now_ms": now_ms})
+        return records.read_capability(row) if row else None
+
+    def save_capability(self, capability: Capability) -> None:
+        self._rows.run("save_capability", records.write_capability(capability))
+
+    def forget_capability(self, number: str) -> None:
+        self._rows.run("forget_capability", {"number": number})
+
+    # --- messages
+
+    def insert_message(self, message: Message) -> bool:
+        return self._rows.run("insert_message", records.write_message(message)) == 1
+
+    def has_inbound(self, account: str, carrier_message_id: str) -> bool:
+        values = {"account": account, "carrier_message_id": carrier_message_id}
+        return self._rows.one("has_inbound", values) is not None
+
+    def message(self, message_id: str) -> Message | None:
+        row = self._rows.one("message", {"id": message_id})
+        return records.read_message(row) if row else None
+
+    def update_message(self, message: Message) -> None:
+        self._rows.run("update_message", records.write_message(message))
+
+    def list_messages(self, wanted: MessageFilter, *, limit: int = 50, before_id: str = "") -> list[Message]:
+        values = {
+            "contact_id": wanted.contact_id,
+            "interaction_id": wanted.interaction_id,
+            "status": wanted.status or "",
+            "direction": wanted.direction or "",
+            "client_reference": wanted.client_reference,
+            "before_id": before_id or _NO_BEFORE,
+            "limit": limit,
+        }
+        if wanted.contact_id:
+            name = "list_messages_of_contact"
+        elif wanted.interaction_id:
+            name = "list_messages_of_interaction"
+        elif wanted.client_reference:
+            name = "list_messages_by_reference"
+        elif wanted.status in _RARE:
+            name = "list_messages_in_status"
+        else:
+            name = "list_messages"
+        return [records.read_message(row) for row in self._rows.all(name, values)]
+
+    def messages(self, message_ids: Collection[str]) -> dict[MessageId, Message]:
+        found = (records.read_message(row) for row in self._rows.in_list("messages", message_ids))
+        return {message.id: message for message in found}
+
+    def parts(self, message_id: str) -> list[Part]:
+        return [records.read_part(row) for row in self._rows.all("parts", {"message_id": message_id})]
+
+    def parts_of(self, message_ids: Collection[str]) -> dict[MessageId, list[Part]]:
+        grouped: dict[MessageId, list[Part]] = {}
+        for row in self._rows.in_list("parts_of", message_ids):
+            grouped.setdefault(MessageId(row[0]), []).append(records.read_part(row))
+        return grouped
+
+    def insert_parts(self, message_id: MessageId, parts: Sequence[Part]) -> None:
+        for part in parts:
+            self._rows.run("insert_part", records.write_part(message_id, part))
+
+    def update_part(self, message_id: MessageId, part: Part) -> None:
+        self._rows.run("update_part", records.write_part(message_id, part))
+
+    def link_carrier_id(self, account: str, carrier_message_id: str, ref: PartRef) -> None:
+        self._rows.run(
+            "link_carrier_id",
+            {
+                "account": account,
+                "carrier_message_id": carrier_message_id,
+                "message_id": ref.message_id,
+                "part_number": ref.part_number,
+                "try_number": ref.try_number,
+            },
+        )
+
+    def part_by_carrier_id(self, account: str, carrier_message_id: str) -> PartRef | None:
+        row = self._rows.one("part_by_carrier_id", {"account": account, "carrier_message_id": carrier_message_id})
+        return PartRef(message_id=row[0], part_number=row[1], try_number=row[2]) if row else None
+
+    def carrier_ids_to(self, account: str, contact_number: str, since_ms: int) -> frozenset[str]:
+        values = {"account": account, "number": contact_number, "since_ms": since_ms}
+        return frozenset(row[0] for row in self._rows.all("carrier_ids_to", values))
+
+    def sent_without_receipt(self, before_ms: int, limit: int, *, after: tuple[int, str] = (0, "")) -> list[Message]:
+        values = {"before_ms": before_ms, "after_ms": after[0], "after_id": after[1], "limit": limit}
+        rows = self._rows.all("sent_without_receipt", values)
+        return [records.read_message(row) for row in rows]
+
+    # --- attachments
+
+    def insert_attachment(self, attachment: Attachment) -> None:
+        self._rows.run("insert_attachment", records.write_attachment(attachment))
+
+    def update_attachment(self, attachment: Attachment) -> None:
+        self._rows.run("update_attachment", records.write_attachment(attachment))
+
+    def attachment(self, attachment_id: str) -> Attachment | None:
+        row = self._rows.one("attachment", {"id": attachment_id})
+        return records.read_attachment(row) if row else None
+
+    def attachments(self, message_id: str) -> list[Attachment]:
+        rows = self._rows.all("attachments", {"message_id": message_id})
+        return [records.read_attachment(row) for row in rows]
+
+    def attachments_of(self, message_ids: Collection[str]) -> dict[MessageId, list[Attachment]]:
+        grouped: dict[MessageId, list[Attachment]] = {}
+        for row in self._rows.in_list("attachments_of", message_ids):
+            grouped.setdefault(MessageId(row[1]), []).append(records.read_attachment(row))
+        return grouped
+
+    def blob_in_use(self, sha256: str) -> bool:
+        return self._rows.one("blob_in_use", {"sha256": sha256}) is not None
+
+    def unused_attachments(self, before_ms: int, limit: int) -> list[Attachment]:
+        rows = self._rows.all("unused_attachments", {"before_ms": before_ms, "limit": limit})
+        return [records.read_attachment(row) for row in rows]
+
+    def delete_attachment(self, attachment_id: AttachmentId) -> None:
+        self._rows.run("delete_attachment", {"id": attachment_id})
+
+    # --- receipts
+
+    def insert_receipt(self, receipt: StoredReceipt) -> bool:
+        return self._rows.run("insert_receipt", records.write_receipt(receipt)) == 1
+
+    def parked_receipts(self, account: str, carrier_message_id: str) -> list[StoredReceipt]:
+        values = {"account": account, "carrier_message_id": carrier_message_id}
+        return [records.read_receipt(row) for row in self._rows.all("parked_receipts", values)]
+
+    def settle_receipt(self, key: str, account: str, message_id: MessageId, part_number: int) -> None:
+        self._rows.run(
+            "settle_receipt",
+            {"key": key, "account": account, "message_id": message_id, "part_number": part_number},
+        )
+
+    def list_unmatched_receipts(self, *, limit: int = 50) -> list[StoredReceipt]:
+        return [records.read_receipt(row) for row in self._rows.all("unmatched_receipts", {"limit": limit})]
+
+    def receipts_of(self, message_id: str) -> list[StoredReceipt]:
+        return [records.read_receipt(row) for row in self._rows.all("receipts_of", {"message_id": message_id})]
+
+    # --- notices
+
+    def insert_notice(self, notice: Notice) -> bool:
+        return self._rows.run("insert_notice", records.write_notice(notice)) == 1
+
+    def notice(self, notice_id: str) -> Notice | None:
+        row = self._rows.one("notice", {"id": notice_id})
+        return records.read_notice(row) if row else None
+
+    def update_notice(self, notice: Notice) -> None:
+        self._rows.run("update_notice", records.write_notice(notice))
+
+    def list_notices(
+        self, *, acknowledged: bool | None = None, interaction_id: str = "", limit: int = 50, before_id: str = ""
+    ) -> list[Notice]:
+        values = {
+            "acknowledged": "" if acknowledged is None else ("yes" if acknowledged else "no"),
+            "interaction_id": interaction_id,
+            "before_id": before_id or _NO_BEFORE,
+            "limit": limit,
+        }
+        return [records.read_notice(row) for row in self._rows.all("list_notices", values)]
+
+    def notices(self, notice_ids: Collection[str]) -> dict[NoticeId, Notice]:
+        found = (records.read_notice(row) for row in self._rows.in_list("notices", notice_ids))
+        return {notice.id: notice for notice in found}
+
+    # --- the event log
+
+    def append_event(self, event: LogEvent) -> int:
+        row = self._rows.one("append_event", records.write_event(event))
+        self.event_seq = _returned(row)
+        return self.event_seq
+
+    def event(self, seq: int) -> LogEvent | None:
+        row = self._rows.one("event", {"seq": seq})
+        return records.read_event(row) if row else None
+
+    def events_after(self, seq: int, limit: int) -> list[LogEvent]:
+        return [records.read_event(row) for row in self._rows.all("events_after", {"seq": seq, "limit": limit})]
+
+    def event_bounds(self) -> tuple[int, int]:
+        row = self._rows.one("event_bounds", {})
+        return (row[0], row[1]) if row else (0, 0)
+
+    def trim_events(self, before_ms: int) -> int:
+        return self._rows.run("trim_events", {"before_ms": before_ms})
+
+    # --- the transcript
+
+    def append_message(self, message: Message) -> int:
+        return self._append_entry(
+            EntryKind.MESSAGE,
+            message.id,
+            contact_id=message.contact_id,
+            conversation_id=message.conversation_id,
+            interaction_id=message.interaction_id,
+            at_ms=message.created_at_ms,
+            is_inbound=message.direction is Direction.INBOUND,
+            search_text=message.text,
+        )
+
+    def append_notice(self, notice: Notice) -> int:
+        return self._append_entry(
+            EntryKind.NOTICE,
+            notice.id,
+            contact_id=notice.contact_id,
+            conversation_id=notice.conversation_id,
+            interaction_id=notice.interaction_id,
+            at_ms=notice.created_at_ms,
+            search_text=notice.text,
+        )
+
+    def append_border(
+        self, mark: BorderMark, *, conversation_id: ConversationId, contact_id: ContactId, at_ms: int
+    ) -> int:
+        return self._append_entry(
+            EntryKind.INTERACTION,
+            mark.interaction_id,
+            contact_id=contact_id,
+            conversation_id=conversation_id,
+            interaction_id=mark.interaction_id,
+            at_ms=at_ms,
+            detail=records.write_border(mark),
+        )
+
+    def _append_entry(
+        self,
+        kind: EntryKind,
+        ref: str,
+        *,
+        contact_id: str,
+        conversation_id: str,
+        interaction_id: str,
+        at_ms: int,
+        is_inbound: bool = False,
+        detail: str = "",
+        search_text: str = "",
+    ) -> int:
+        row = self._rows.one(
+            "append_entry",
+            {
+                "contact_id": contact_id,
+                "conversation_id": conversation_id,
+                "interaction_id": interaction_id,
+                "kind": kind,
+                "ref": ref,
+                "is_inbound": int(is_inbound),
+                "at_ms": at_ms,
+                "detail": detail,
+                "search_text": fold(search_text),
+            },
+        )
+        return _returned(row)
+
+    def transcript(
+        self,
+        *,
+        contact_id: str = "",
+        interaction_id: str = "",
+        query: str = "",
+        limit: int = 100,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+    ) -> list[TranscriptEntry]:
+        backwards = after_seq is None
+        name = f"transcript_of_{'contact' if contact_id else 'interaction'}_{'before' if backwards else 'after'}"
+        if after_seq is None:
+            after_seq = _NO_SEQ if before_seq is None else before_seq
+        values = {
+            "id": contact_id or interaction_id,
+            "seq": after_seq,
+            "pattern": like_pattern(query) if query else "",
+            "limit": limit,
+        }
+        rows = list(self._rows.all(name, values))
+        if backwards:
+            rows.reverse()
+        return self._read_entries(rows)
+
+    def _read_entries(self, rows: Sequence[Row]) -> list[TranscriptEntry]:
+        messages = self.messages([row[4] for row in rows if row[2] == EntryKind.MESSAGE])
+        notices = self.notices([row[4] for row in rows if row[2] == EntryKind.NOTICE])
+        return [
+            TranscriptEntry(
+                seq=seq,
+                at_ms=at_ms,
+                kind=EntryKind(kind),
+                interaction_id=interaction_id,
+                message=messages.get(ref) if kind == EntryKind.MESSAGE else None,
+                notice=notices.get(ref) if kind == EntryKind.NOTICE else None,
+                border=records.read_border(detail, interaction_id) if kind == EntryKind.INTERACTION else None,
+            )
+            for seq, at_ms, kind, interaction_id, ref, detail in rows
+        ]
+
+    def unread_count(self, contact_id: str, agent_id: str) -> int:
+        row = self._rows.one("unread_count", {"contact_id": contact_id, "agent_id": agent_id})
+        return _returned(row)
+
+    def unread_counts(self, contact_ids: Collection[str], agent_id: str) -> dict[ContactId, int]:
+        return {ContactId(contact_id): self.unread_count(contact_id, agent_id) for contact_id in contact_ids}
+
+    def mark_read(self, contact_id: str, agent_id: str, up_to_seq: int) -> None:
+        self._rows.run("mark_read", {"contact_id": contact_id, "agent_id": agent_id, "seq": up_to_seq})
+
+    def last_entry_seq(self, contact_id: str) -> int:
+        return _returned(self._rows.one("last_entry_seq", {"contact_id": contact_id}))
+
+    # --- jobs
+
+    def enqueue(self, job: NewJob) -> int:
+        row = self._rows.one(
+            "insert_job",
+            {
+                "kind": job.kind,
+                "queue": job.queue,
+                "lane": job.lane,
+                "ref": job.ref,
+                "due_at_ms": job.due_at_ms,
+                "created_at_ms": job.created_at_ms,
+                "give_up_at_ms": job.give_up_at_ms,
+            },
+        )
+        self._rows.run("open_lane", {"lane": job.lane, "queue": job.queue, "due_at_ms": job.due_at_ms})
+        self.queues.add(job.queue)
+        return _returned(row)
+
+    def claim(self, queue: str, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Job]:
+        lanes = self._rows.all("due_lanes", {"queue": queue, "now_ms": now_ms, "limit": limit})
+        claimed = (self._claim_head(row[0], now_ms, lease_until_ms) for row in lanes)
+        return [job for job in claimed if job is not None]
+
+    def claim_next(self, lane: str, *, now_ms: int, lease_until_ms: int) -> Job | None:
+        if self._rows.one("lane_is_due", {"lane": lane, "now_ms": now_ms}) is None:
+            return None
+        return self._claim_head(lane, now_ms, lease_until_ms)
+
+    def _claim_head(self, lane: str, now_ms: int, lease_until_ms: int) -> Job | None:
+        head = self._rows.one("lane_head", {"lane": lane})
+        if head is None:  # nothing of ours leaves a lane without a job; if it happens, the lane heals here
+            self._rows.run("close_lane", {"lane": lane})
+            return None
+        job_id = head[0]
+        token = self._rows.one("lease_lane", {"lane": lane, "lease_until_ms": lease_until_ms, "job_id": job_id})
+        self._rows.run("start_job", {"id": job_id})
+        return records.read_job(head, token=_returned(token), now_ms=now_ms)
+
+    def renew(self, job: Job, lease_until_ms: int) -> bool:
+        return self._rows.run("renew_lease", _lease(job) | {"lease_until_ms": lease_until_ms}) == 1
+
+    def close_job(self, job: Job) -> bool:
+        if not self._holds(job):
+            return False
+        self._rows.run("delete_job", {"id": job.id})
+        self._advance_lane(job.lane)
+        return True
+
+    def postpone_job(self, job: Job, due_at_ms: int, *, counts: bool) -> bool:
+        if not self._holds(job):
+            return False
+        self._rows.run("postpone_job", {"id": job.id, "due_at_ms": due_at_ms, "give_back": int(not counts)})
+        self._advance_lane(job.lane)
+        self.queues.add(job.queue)
+        return True
+
+    def bury_job(self, job: Job, reason: str, now_ms: int) -> bool:
+        if not self._holds(job):
+            return False
+        self._rows.run("insert_dead_letter", {"id": job.id, "reason": reason, "now_ms": now_ms})
+        self._rows.run("delete_job", {"id": job.id})
+        self._advance_lane(job.lane)
+        return True
+
+    def _holds(self, job: Job) -> bool:
+        return self._rows.one("holds_lease", _lease(job)) is not None
+
+    def _advance_lane(self, lane: str) -> None:
+        head = self._rows.one("lane_head", {"lane": lane})
+        if head is None:
+            self._rows.run("close_lane", {"lane": lane})
+        else:
+            self._rows.run("set_lane_head", {"lane": lane, "queue": head[2], "due_at_ms": head[-1]})
+            self.queues.add(head[2])
+
+    def release_leases(self, now_ms: int) -> int:
+        return self._rows.run("release_leases", {"now_ms": now_ms})
+
+    def expedite(self, lane: str, ref: str, now_ms: int) -> None:
+        if self._rows.run("expedite_job", {"lane": lane, "ref": ref, "now_ms": now_ms}):
+            head = self._rows.one("free_lane_with_head", {"lane": lane})
+            if head is not None and head[1] == ref:
+                self._advance_lane(lane)
+
+    def drop_jobs(self, lane: str, ref: str) -> int:
+        waiting = self._rows.all("waiting_jobs", {"lane": lane, "ref": ref})
+        if not waiting:
+            return 0
+        head_is_free = self._rows.one("free_lane_with_head", {"lane": lane}) is not None
+        for row in waiting:
+            self._rows.run("delete_job", {"id": row[0]})
+        if head_is_free:
+            self._advance_lane(lane)
+        return len(waiting)
+
+    def next_due_ms(self, queue: str) -> int | None:
+        row = self._rows.one("next_due", {"queue": queue})
+        return row[0] if row else None
+
+    def queue_depths(self, now_ms: int) -> list[QueueDepth]:
+        rows = self._rows.all("queue_depths", {"now_ms": now_ms})
+        return [
+            QueueDepth(queue=queue, lanes=lanes, due_lanes=due, oldest_due_ms=oldest)
+            for queue, lanes, due, oldest in rows
+        ]
+
+    def list_dead_letters(self, *, limit: int = 50, before_id: int | None = None) -> list[DeadLetter]:
+        values = {"before_id": _NO_SEQ if before_id is None else before_id, "limit": limit}
+        return [records.read_dead_letter(row) for row in self._rows.all("list_dead_letters", values)]
+
+    def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        row = self._rows.one("dead_letter", {"id": letter_id})
+        return records.read_dead_letter(row) if row else None
+
+    def replay_dead_letter(self, letter_id: int, now_ms: int) -> bool:
+        letter = self.dead_letter(letter_id)
+        if letter is None:
+            return False
+        self.enqueue(
+            NewJob(
+                kind=letter.kind,
+                queue=letter.queue,
+                lane=letter.lane,
+                ref=letter.ref,
+                due_at_ms=now_ms,
+                created_at_ms=now_ms,
+            )
+        )
+        return self.drop_dead_letter(letter_id)
+
+    def drop_dead_letter(self, letter_id: int) -> bool:
+        return self._rows.run("drop_dead_letter", {"id": letter_id}) == 1
+
+    def take_rate(self, key: str, *, holder: str, now_ms: int, interval_ms: int, burst: int, units: int) -> int:
+        row = self._rows.one("rate", {"key": key}) or (0, 0)
+        free_at_ms, next_at_ms = max(row[0], now_ms), max(row[1], now_ms)
+        turn = self._rows.one("rate_turn", {"key": key, "holder": holder})
+        if turn is not None and turn[0] > now_ms:
+            return int(turn[0] - now_ms)
+        room_at_ms = max(free_at_ms - interval_ms * (burst - 1), now_ms)
+        if room_at_ms == now_ms and (turn is not None or next_at_ms == now_ms):
+            self._rows.run("end_rate_turn", {"key": key, "holder": holder})
+            free_at_ms += interval_ms * units
+            self._rows.run("set_rate", {"key": key, "free_at_ms": free_at_ms, "next_at_ms": next_at_ms})
+            return 0
+        at_ms = max(room_at_ms, next_at_ms)
+        self._rows.run("set_rate_turn", {"key": key, "holder": holder, "at_ms": at_ms})
+        next_at_ms = at_ms + interval_ms * units
+        self._rows.run("set_rate", {"key": key, "free_at_ms": free_at_ms, "next_at_ms": next_at_ms})
+        return at_ms - now_ms
+
+    def trim_rate_turns(self, before_ms: int) -> int:
+        return self._rows.run("trim_rate_turns", {"before_ms": before_ms})
+
+    # --- the edge
+
+    def add_arrival(self, arrival: Arrival) -> None:
+        self._rows.run("add_arrival", records.write_arrival(arrival))
+
+    def arrival(self, arrival_id: str) -> Arrival | None:
+        row = self._rows.one("arrival", {"id": arrival_id})
+        return records.read_arrival(row) if row else None
+
+    def list_arrivals(
+        self, *, outcome: Arrived | None = None, account: str = "", limit: int = 50, before_id: str = ""
+    ) -> list[Arrival]:
+        values = {
+            "outcome": outcome or "",
+            "account": account,
+            "before_id": before_id or _NO_BEFORE,
+            "limit": limit,
+        }
+        return [records.read_arrival(row) for row in self._rows.all("list_arrivals", values)]
+
+    def count_arrivals(self) -> dict[tuple[str, Arrived], int]:
+        return {(account, Arrived(outcome)): count for account, outcome, count in self._rows.all("count_arrivals", {})}
+
+    def mark_replayed(self, arrival_id: str, now_ms: int) -> None:
+        self._rows.run("mark_replayed", {"id": arrival_id, "now_ms": now_ms})
+
+    def trim_arrivals(self, before_ms: int) -> int:
+        return self._rows.run("trim_old_arrivals", {"before_ms": before_ms})
+
+    def trim_refused(self, account: str, kept: int) -> int:
+        return self._rows.run("trim_refused_arrivals", {"account": account, "kept": kept})
+
+    def api_key_by_hash(self, hash: str) -> ApiKey | None:  # noqa: A002 - the column's name
+        row = self._rows.one("api_key_by_hash", {"hash": hash})
+        return records.read_api_key(row) if row else None
+
+    def list_api_keys(self) -> list[ApiKey]:
+        return [records.read_api_key(row) for row in self._rows.all("list_api_keys", {})]
+
+    def insert_api_key(self, key: ApiKey) -> None:
+        self._rows.run("insert_api_key", records.write_api_key(key))
+
+    def revoke_api_key(self, key_id: str, now_ms: int) -> bool:
+        return self._rows.run("revoke_api_key", {"id": key_id, "now_ms": now_ms}) == 1
+
+    def touch_api_key(self, key_id: str, now_ms: int) -> None:
+        self._rows.run("touch_api_key", {"id": key_id, "now_ms": now_ms})
+
+    def kept_answer(self, owner: str, key: str) -> KeptAnswer | None:
+        row = self._rows.one("kept_answer", {"owner": owner, "key": key})
+        if row is None:
+            return None
+        return KeptAnswer(fingerprint=row[0], status=row[1], body=bytes(row[2]), location=row[3])
+
+    def keep_answer(self, owner: str, key: str, answer: KeptAnswer, now_ms: int) -> None:
+        self._rows.run(
+            "keep_answer",
+            {
+                "owner": owner,
+                "key": key,
+                "fingerprint": answer.fingerprint,
+                "status": answer.status,
+                "body": answer.body,
+                "location": answer.location,
+                "now_ms": now_ms,
+            },
+        )
+
+    def forget_answers(self, before_ms: int) -> int:
+        return self._rows.run("forget_answers", {"before_ms": before_ms})
+
+    def agent_status(self, agent_id: str) -> AgentStatus | None:
+        row = self._rows.one("agent_status", {"id": agent_id})
+        return records.read_agent_status(row) if row else None
+
+    def list_agent_statuses(self) -> list[AgentStatus]:
+        return [records.read_agent_status(row) for row in self._rows.all("list_agent_statuses", {})]
+
+    def save_agent_status(self, status: AgentStatus) -> None:
+        self._rows.run("save_agent_status", records.write_agent_status(status))
+
+    def list_standard_responses(self) -> list[StandardResponse]:
+        return [records.read_standard_response(row) for row in self._rows.all("list_standard_responses", {})]
+
+    def standard_response(self, response_id: str) -> StandardResponse | None:
+        row = self._rows.one("standard_response", {"id": response_id})
+        return records.read_standard_response(row) if row else None
+
+    def standard_response_by_shortcut(self, shortcut: str) -> StandardResponse | None:
+        row = self._rows.one("standard_response_by_shortcut", {"shortcut": shortcut})
+        return records.read_standard_response(row) if row else None
+
+    def save_standard_response(self, response: StandardResponse) -> None:
+        self._rows.run("save_standard_response", records.write_standard_response(response))
+
+    def delete_standard_response(self, response_id: str) -> bool:
+        return self._rows.run("delete_standard_response", {"id": response_id}) == 1
+
+    def desktop_event_seen(self, desktop: str, event_id: str) -> bool:
+        return self._rows.one("desktop_event_seen", {"desktop": desktop, "event_id": event_id}) is not None
+
+    def see_desktop_event(self, desktop: str, event_id: str, now_ms: int) -> None:
+        self._rows.run("see_desktop_event", {"desktop": desktop, "event_id": event_id, "now_ms": now_ms})
+
+    def trim_desktop_events(self, before_ms: int) -> int:
+        return self._rows.run("trim_desktop_events", {"before_ms": before_ms})
+
+    def switch_off_desktop(self, desktop: str, reason: str, now_ms: int) -> None:
+        self.set_meta(f"desktop_off:{desktop}", f"{reason} (at {now_ms})")
+
+    def switch_on_desktop(self, desktop: str) -> None:
+        self.set_meta(f"desktop_off:{desktop}", "")
+
+    def desktop_switched_off(self, desktop: str) -> str:
+        return self.meta(f"desktop_off:{desktop}")
+
+    def meta(self, key: str) -> str:
+        row = self._rows.one("meta", {"key": key})
+        return row[0] if row else ""
+
+    def set_meta(self, key: str, value: str) -> None:
+        self._rows.run("set_meta", {"key": key, "value": value})
+
+    def _number_hash(self, number: str) -> str:
+        # An opt-out must be honoured after the person was erased, so it is kept under a keyed hash of the number.
+        return hmac.new(self._number_key, number.encode(), hashlib.sha256).hexdigest()
+
+
+def _lease(job: Job) -> dict[str, Any]:
+    return {"lane": job.lane, "token": job.token, "job_id": job.id}
+
+
+def _returned(row: Row | None) -> int:
+    """The single integer of a query that always gives one."""
+    if row is None:
+        raise LookupError("a query that must return a row returned none")
+    value: int = row[0]
+    return value
