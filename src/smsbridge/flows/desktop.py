@@ -1,0 +1,250 @@
+"""To and from external desktops: delivering events in order, and taking what agents do there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from smsbridge.contracts.bridge import Bridge, DesktopAccount
+from smsbridge.contracts.desktop import Delivery
+from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, Later
+from smsbridge.contracts.store import Arrival, Arrived, Tx
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.errors import BadSignature, CannotSend, NotFound, Refused
+from smsbridge.domain.events import AgentCommand, AgentMessage, Command, DesktopEvent, Ignored, Unrecognized
+from smsbridge.domain.journal import EventType
+from smsbridge.domain.message import Agent
+from smsbridge.domain.outcome import Accepted, DeliveryOutcome, Evidence, Rejected, RetryLater, SwitchedOff
+from smsbridge.domain.retry import next_due_ms
+from smsbridge.flows import interactions, outbound, resources
+from smsbridge.flows.inbound import WebhookReport, quarantine, write_request
+from smsbridge.wire.encoding import Unreadable
+from smsbridge.wire.http import Answered, Headers, Request, Response
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivering:
+    """One event on its way to a desktop, rendered as things stand now."""
+
+    job: Job
+    desktop: DesktopAccount
+    delivery: Delivery
+
+
+def begin_deliver(bridge: Bridge) -> Callable[[Tx, Job], Delivering | JobEnd]:
+    def begin(tx: Tx, job: Job) -> Delivering | JobEnd:
+        name, _, seq = job.ref.rpartition(":")
+        desktop = bridge.desktops.get(name)
+        event = tx.event(int(seq))
+        if desktop is None or event is None:
+            return Done(facts={"outcome": "nothing_to_deliver"})
+        if tx.desktop_switched_off(name):
+            return Buried(reason="the desktop's endpoint is switched off (410)")
+        if event.type is EventType.MESSAGE_RECEIVED:
+            message = tx.message(event.message_id or "")
+            if message is not None and message.held_for_media:
+                # The hold is over before the media came: it goes without, and is completed later.
+                tx.update_message(replace(message, held_for_media=False))
+        data = resources.event_data(tx, bridge, event)
+        delivery = Delivery(event_id=event.id, type=event.type, at_ms=event.at_ms, data=data)
+        return Delivering(job=job, desktop=desktop, delivery=delivery)
+
+    return begin
+
+
+async def deliver(bridge: Bridge, delivering: Delivering) -> JobEnd:
+    desktop = delivering.desktop
+    request = desktop.adapter.write_delivery(delivering.delivery, bridge.now_ms())
+    if request is None:
+        return Done(facts={"outcome": "not_wanted"})
+    performed = await bridge.network.perform(request, timeout_s=desktop.timeout_s)
+    if isinstance(performed, Answered):
+        outcome: DeliveryOutcome = desktop.adapter.read_delivery(performed.response)
+    else:
+        outcome = RetryLater(cause=Cause.CARRIER_OUTAGE, evidence=Evidence(text=performed.reason))
+    facts = {
+        "desktop": desktop.name,
+        "event_id": delivering.delivery.event_id,
+        "type": delivering.delivery.type,
+        "outcome": type(outcome).__name__,
+        "desktop_ms": performed.elapsed_ms,
+    }
+    bridge.meter.count("desktop_requests_total", desktop=desktop.name, outcome=_WORDS[type(outcome)])
+    bridge.meter.observe("desktop_request_seconds", performed.elapsed_ms / 1000, desktop=desktop.name)
+    match outcome:
+        case Accepted():
+            lag_s = (bridge.now_ms() - delivering.delivery.at_ms) / 1000
+            bridge.meter.observe("delivery_lag_seconds", max(lag_s, 0), hop="desktop")
+            return Done(facts=facts)
+        case RetryLater(after_s=after_s, evidence=evidence):
+            due_at_ms = next_due_ms(
+                bridge.policy.deliver_retry,
+                delivering.job.attempt,
+                bridge.now_ms(),
+                delivering.job.created_at_ms,
+                bridge.ids.random(),
+                after_s,
+            )
+            if due_at_ms is None:
+                return Buried(reason=f"not delivered in time: {evidence.text}", facts=facts)
+            return Later(due_at_ms=due_at_ms, facts=facts)
+        case Rejected(evidence=evidence):
+            return Buried(reason=f"the desktop refused it: {evidence.text}", facts=facts)
+        case SwitchedOff(reason=reason):
+            return Buried(
+                reason=reason,
+                write=lambda tx: tx.switch_off_desktop(desktop.name, reason, bridge.now_ms()),
+                facts=facts,
+            )
+
+
+async def accept_desktop_webhook(bridge: Bridge, desktop_name: str, request: Request) -> WebhookReport:
+    """Replies and commands from an external desktop. Raises NotFound for one that is not configured to post."""
+    desktop = bridge.desktops.get(desktop_name)
+    if desktop is None or not desktop.adapter.abilities.webhooks:
+        raise NotFound("desktop", desktop_name)
+    try:
+        desktop.adapter.verify(request, bridge.now_ms())
+    except BadSignature as bad:
+        detail = bad.detail
+        await bridge.store.write(lambda tx: quarantine(tx, bridge, "desktop", desktop.name, request, detail))
+        return WebhookReport(response=_NOT_PROVEN, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=str(bad))
+    try:
+        events = list(desktop.adapter.read_webhook(request)) or [Unrecognized(reason="no event in it")]
+    except Unreadable as unreadable:
+        events = [Unrecognized(reason=str(unreadable))]
+    outcomes = tuple(
+        await bridge.store.write(lambda tx: [accept_event(tx, bridge, desktop, request, each) for each in events])
+    )
+    refused = next((reason for outcome, reason in outcomes if outcome is Arrived.REFUSED), None)
+    response = desktop.adapter.acknowledge(events) if refused is None else _refusal(refused)
+    return WebhookReport(response=response, outcomes=outcomes)
+
+
+def accept_event(
+    tx: Tx, bridge: Bridge, desktop: DesktopAccount, request: Request, event: DesktopEvent
+) -> tuple[Arrived, str]:
+    """One event and its recorded outcome. A refusal is the desktop's to mend: it hears the reason in the answer."""
+    outcome, reason = _accept(tx, bridge, desktop, event)
+    _record(tx, bridge, desktop, outcome, reason, _KINDS[type(event)], request)
+    return outcome, reason
+
+
+def _accept(tx: Tx, bridge: Bridge, desktop: DesktopAccount, event: DesktopEvent) -> tuple[Arrived, str]:
+    match event:
+        case AgentMessage() | AgentCommand():
+            if tx.desktop_event_seen(desktop.name, event.event_id):
+                return Arrived.DUPLICATE, "event"
+            outcome, reason = _obey(tx, bridge, desktop, event)
+            if outcome is Arrived.STORED:  # what was refused may be sent again, once it is put right
+                tx.see_desktop_event(desktop.name, event.event_id, bridge.now_ms())
+            return outcome, reason
+        case Ignored(reason=reason):
+            return Arrived.IGNORED, reason
+        case Unrecognized(reason=reason):
+            return Arrived.UNRECOGNIZED, reason
+
+
+def _obey(tx: Tx, bridge: Bridge, desktop: DesktopAccount, event: AgentMessage | AgentCommand) -> tuple[Arrived, str]:
+    try:
+        if isinstance(event, AgentMessage):
+            refusal = _submit(tx, bridge, desktop, event)
+            return (Arrived.REFUSED, str(refusal)) if refusal else (Arrived.STORED, "message")
+        _command(tx, bridge, desktop, event)
+    except Refused as refused:
+        return Arrived.REFUSED, str(refused)
+    return Arrived.STORED, event.command
+
+
+def _submit(tx: Tx, bridge: Bridge, desktop: DesktopAccount, event: AgentMessage) -> CannotSend | None:
+    interaction_id = event.interaction_id or _by_external_id(tx, desktop, event.external_id)
+    result = outbound.submit(
+        tx,
+        bridge,
+        outbound.Draft(
+            to=event.to,
+            interaction_id=interaction_id,
+            from_sender=event.from_sender,
+            text=event.text,
+            media=tuple(outbound.MediaItem(url=url) for url in event.media_urls),
+            agent=_agent(event.agent_id, event.agent_name),
+            client_reference=event.client_reference,
+            metadata=event.metadata,
+            desktop=desktop.name,
+        ),
+    )
+    return result if isinstance(result, CannotSend) else None
+
+
+def _command(tx: Tx, bridge: Bridge, desktop: DesktopAccount, event: AgentCommand) -> None:
+    interaction_id = event.interaction_id or _by_external_id(tx, desktop, event.external_id)
+    agent = _agent(event.agent_id, event.agent_name)
+    match event.command:
+        case Command.ACCEPT:
+            interactions.accept(tx, bridge, interaction_id, agent or Agent(id=desktop.name))
+        case Command.END:
+            interactions.end(tx, bridge, interaction_id, agent=agent)
+        case Command.DONE:
+            interactions.mark_done(
+                tx, bridge, interaction_id, agent=agent, disposition=event.disposition, note=event.note
+            )
+
+
+def _by_external_id(tx: Tx, desktop: DesktopAccount, external_id: str) -> str:
+    if not external_id:
+        return ""
+    interaction = tx.interaction_by_external_id(desktop.name, external_id)
+    if interaction is None:
+        raise NotFound("interaction", external_id)
+    return interaction.id
+
+
+def _agent(identifier: str, name: str) -> Agent | None:
+    return Agent(id=identifier or name, name=name) if identifier or name else None
+
+
+def _record(
+    tx: Tx,
+    bridge: Bridge,
+    desktop: DesktopAccount,
+    outcome: Arrived,
+    reason: str,
+    kind: str,
+    request: Request,
+) -> None:
+    kept = outcome in {Arrived.UNRECOGNIZED, Arrived.REFUSED}
+    tx.add_arrival(
+        Arrival(
+            id=bridge.ids.new("arr_"),
+            source="desktop",
+            account=desktop.name,
+            outcome=outcome,
+            reason=reason[:200],
+            kind=kind,
+            at_ms=bridge.now_ms(),
+            request=write_request(request) if kept else b"",
+        )
+    )
+
+
+def _refusal(reason: str) -> Response:
+    return Response.text(reason + "\n", status=422)
+
+
+_KINDS = {
+    AgentMessage: "message",
+    AgentCommand: "command",
+    Ignored: "ignored",
+    Unrecognized: "unrecognized",
+}
+_WORDS = {
+    Accepted: "accepted",
+    RetryLater: "retry",
+    Rejected: "rejected",
+    SwitchedOff: "switched_off",
+}
+_NOT_PROVEN = Response(
+    status=401,
+    headers=Headers([("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Signature")]),
+    body=b"The signature did not match.\n",
+)

@@ -1,0 +1,407 @@
+"""A carrier's webhook, from the signature to the answer: verify, read, one transaction, acknowledge."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from smsbridge.contracts.bridge import Account, Bridge
+from smsbridge.contracts.jobs import NewJob
+from smsbridge.contracts.store import Arrival, Arrived, Thread, Tx
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.errors import BadSignature, Conflict, NotFound
+from smsbridge.domain.events import (
+    CarrierEvent,
+    Ignored,
+    InboundMessage,
+    OptOut,
+    OptOutKind,
+    Receipt,
+    Unrecognized,
+)
+from smsbridge.domain.interaction import OPEN, EndReason, State
+from smsbridge.domain.journal import EventType
+from smsbridge.domain.message import (
+    Attachment,
+    AttachmentId,
+    AttachmentProblem,
+    AttachmentState,
+    Contact,
+    Direction,
+    Interaction,
+    Message,
+    MessageId,
+    NoticeKind,
+)
+from smsbridge.domain.phone import read_own_sender, read_sender_of_text
+from smsbridge.domain.status import Status
+from smsbridge.domain.text import clean_text, count_segments, read_keyword
+from smsbridge.flows import interactions, lanes
+from smsbridge.flows.journal import tell_of_message
+from smsbridge.flows.notices import attachment_notice_key, raise_notice
+from smsbridge.flows.outbound import HELP_ANSWER, STOP_CONFIRMATION, send_system_text
+from smsbridge.flows.receipts import accept_receipt
+from smsbridge.wire.encoding import Unreadable
+from smsbridge.wire.http import Headers, Request, Response
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebhookReport:
+    """What to answer, and what became of each event. `diagnosis` explains a signature that did not match."""
+
+    response: Response
+    outcomes: tuple[tuple[Arrived, str], ...]
+    diagnosis: str = ""
+
+
+async def accept_webhook(bridge: Bridge, account_name: str, request: Request) -> WebhookReport:
+    """Raises NotFound for an account that is not configured, StoreUnavailable when nothing could be kept."""
+    account = bridge.accounts.get(account_name)
+    if account is None:
+        raise NotFound("carrier account", account_name)
+    diagnosis = ""
+    if account.verification != "off":
+        try:
+            account.adapter.verify(request)
+        except BadSignature as bad:
+            diagnosis = str(bad)
+            if account.verification == "enforce":
+                detail = bad.detail
+                await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
+                return WebhookReport(
+                    response=_NOT_PROVEN, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
+                )
+    events = read_events(account, request)
+    outcomes = await bridge.store.write(lambda tx: accept_events(tx, bridge, account, request, events))
+    return WebhookReport(response=account.adapter.acknowledge(events), outcomes=tuple(outcomes), diagnosis=diagnosis)
+
+
+def read_events(account: Account, request: Request) -> list[CarrierEvent]:
+    """Authentic bytes always give at least one event: what cannot be read is Unrecognized, not lost."""
+    try:
+        events = list(account.adapter.read_webhook(request))
+    except Unreadable as unreadable:
+        return [Unrecognized(reason=str(unreadable))]
+    return events or [Unrecognized(reason="no event in it")]
+
+
+def accept_events(
+    tx: Tx, bridge: Bridge, account: Account, request: Request, events: list[CarrierEvent]
+) -> list[tuple[Arrived, str]]:
+    """One transaction for the whole request; one recorded outcome for each event."""
+    outcomes = []
+    for event in events:
+        outcome, reason = _accept(tx, bridge, account, event)
+        outcomes.append((outcome, reason))
+        kept = outcome in _KEPT_WHOLE
+        tx.add_arrival(
+            Arrival(
+                id=bridge.ids.new("arr_"),
+                source="carrier",
+                account=account.name,
+                outcome=outcome,
+                reason=reason,
+                kind=_KINDS[type(event)],
+                at_ms=bridge.now_ms(),
+                request=write_request(request) if kept else b"",
+            )
+        )
+    return outcomes
+
+
+async def replay(bridge: Bridge, arrival_id: str) -> list[tuple[Arrived, str]]:
+    """Takes a kept request through verification and reading again, after a secret or the code was mended.
+
+    Raises NotFound, Conflict("not_kept") for one whose bytes were not kept, or BadSignature when it still fails.
+    """
+    arrival = await bridge.store.read(lambda tx: tx.arrival(arrival_id))
+    if arrival is None:
+        raise NotFound("arrival", arrival_id)
+    account = bridge.accounts.get(arrival.account)
+    if not arrival.request or arrival.source != "carrier" or account is None:
+        raise Conflict("not_kept", "Only refused, ignored and unrecognized carrier requests can be replayed.")
+    request = read_request(arrival.request)
+    if account.verification == "enforce":
+        account.adapter.verify(request)
+    events = read_events(account, request)
+
+    def accept_again(tx: Tx) -> list[tuple[Arrived, str]]:
+        tx.mark_replayed(arrival_id, bridge.now_ms())
+        return accept_events(tx, bridge, account, request, events)
+
+    return await bridge.store.write(accept_again)
+
+
+def write_request(request: Request) -> bytes:
+    """A request as kept for replay. The body as Latin-1, which any bytes are: so a number in it can be found again,
+    when the person is to be erased."""
+    kept = [request.method, request.url, list(request.headers), request.body.decode("latin-1")]
+    return json.dumps(kept, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def read_request(kept: bytes) -> Request:
+    method, url, headers, body = json.loads(kept)
+    return Request(
+        method=method,
+        url=url,
+        headers=Headers((name, value) for name, value in headers),
+        body=body.encode("latin-1"),
+    )
+
+
+def quarantine(tx: Tx, bridge: Bridge, source: str, name: str, request: Request, reason: str) -> None:
+    """Anybody may post here, so what is kept of it is bounded at once, in number and in size."""
+    tx.add_arrival(
+        Arrival(
+            id=bridge.ids.new("arr_"),
+            source=source,
+            account=name,
+            outcome=Arrived.REFUSED,
+            reason=reason[:200],
+            kind="unknown",
+            at_ms=bridge.now_ms(),
+            request=write_request(request) if len(request.body) <= _LARGEST_KEPT else b"",
+        )
+    )
+    tx.trim_refused(name, bridge.policy.retention.refused_kept)
+
+
+def _accept(tx: Tx, bridge: Bridge, account: Account, event: CarrierEvent) -> tuple[Arrived, str]:
+    match event:
+        case InboundMessage():
+            return accept_message(tx, bridge, account, event)
+        case Receipt():
+            return accept_receipt(tx, bridge, account.name, event)
+        case OptOut():
+            return _accept_opt_out(tx, bridge, account, event)
+        case Ignored(reason=reason):
+            return Arrived.IGNORED, reason
+        case Unrecognized(reason=reason):
+            return Arrived.UNRECOGNIZED, reason
+
+
+def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessage) -> tuple[Arrived, str]:
+    """A text from a contact: contact, conversation, interaction, message, attachments, jobs."""
+    if tx.has_inbound(account.name, event.carrier_message_id):
+        return Arrived.DUPLICATE, "message"
+    number = read_sender_of_text(clean_text(event.from_number)).number
+    sender = _our_sender(event.to_number)
+    now_ms = bridge.now_ms()
+    thread = tx.thread(number, sender)
+    contact = thread.contact if thread else interactions.new_contact(bridge, number)
+    if thread is None:
+        tx.insert_contact(contact)
+    interaction, is_new = _interaction_for(tx, bridge, account, contact, thread, sender)
+    text = clean_text(event.text)
+    segments = count_segments(text)
+    attachments = _announced(bridge, event)
+    pending = any(each.state is AttachmentState.PENDING for each in attachments)
+    message = Message(
+        id=MessageId(bridge.ids.new("msg_")),
+        direction=Direction.INBOUND,
+        conversation_id=interaction.conversation_id,
+        interaction_id=interaction.id,
+        contact_id=contact.id,
+        contact_number=number,
+        sender=sender,
+        account=account.name,
+        text=text,
+        status=Status.RECEIVED,
+        carrier_message_id=event.carrier_message_id,
+        segments=segments.count,
+        encoding=segments.encoding if text else "",
+        units=segments.units,
+        has_media=bool(attachments),
+        held_for_media=pending,
+        carrier_at_ms=event.carrier_at_ms,
+        created_at_ms=now_ms,
+    )
+    tx.insert_message(message)
+    tx.append_message(message)
+    for attachment in attachments:
+        tx.insert_attachment(replace(attachment, message_id=message.id))
+    if not is_new:
+        tx.touch_conversation(message.conversation_id, account.name, now_ms)
+        tx.touch_interaction(interaction.id, now_ms)
+    seq = tell_of_message(
+        tx,
+        bridge,
+        EventType.MESSAGE_RECEIVED,
+        message,
+        interaction.desktop,
+        hold_until_ms=now_ms + bridge.policy.media_hold_ms if pending else None,
+    )
+    for attachment in attachments:
+        _take_care_of(tx, bridge, interaction, replace(attachment, message_id=message.id), message, seq)
+    _obey_keyword(tx, bridge, account, interaction, event, text)
+    if thread is not None:
+        tx.forget_capability(number)  # whatever was learnt, this number evidently can text
+    return Arrived.STORED, "message"
+
+
+def _our_sender(to_number: str) -> str:
+    """A text to a number that nobody configured is kept all the same, under the number as the carrier wrote it."""
+    try:
+        return read_own_sender(to_number)
+    except ValueError:
+        return clean_text(to_number)[:64]
+
+
+def _interaction_for(
+    tx: Tx, bridge: Bridge, account: Account, contact: Contact, thread: Thread | None, sender: str
+) -> tuple[Interaction, bool]:
+    """The interaction the text belongs to, and whether its conversation was touched just now."""
+    conversation = thread.conversation if thread else None
+    newest = thread.interaction if thread else None
+    if newest is not None:
+        if newest.state in OPEN:
+            return newest, False
+        if newest.state is State.ENDED and bridge.policy.asynchronous:
+            return interactions.reactivate_quietly(tx, bridge, newest, None), False
+    is_new = conversation is None
+    if conversation is None:
+        conversation = interactions.new_conversation(bridge, contact, sender, account.name)
+        tx.insert_conversation(conversation)
+    configured = bridge.senders.get(sender)
+    desktop = configured.desktop if configured else bridge.default_desktop
+    opened = interactions.open_interaction(tx, bridge, conversation, direction=Direction.INBOUND, desktop=desktop)
+    return interactions.answer_by_itself(tx, bridge, opened, contact), is_new
+
+
+def _announced(bridge: Bridge, event: InboundMessage) -> list[Attachment]:
+    """The attachments as the carrier announces them; those it counts but does not list are rejected at once."""
+    now_ms = bridge.now_ms()
+    listed = [
+        Attachment(
+            id=AttachmentId(bridge.ids.new("att_")),
+            position=position,
+            content_type=media.content_type[:100],
+            filename=clean_text(media.filename)[:100],
+            source_url=media.url,
+            created_at_ms=now_ms,
+        )
+        for position, media in enumerate(event.media[: bridge.policy.max_attachments])
+    ]
+    missing = event.media_missing + max(0, len(event.media) - bridge.policy.max_attachments)
+    lost = [
+        Attachment(
+            id=AttachmentId(bridge.ids.new("att_")),
+            position=len(listed) + number,
+            state=AttachmentState.REJECTED,
+            problem=AttachmentProblem.MISSING,
+            created_at_ms=now_ms,
+        )
+        for number in range(min(missing, bridge.policy.max_attachments))
+    ]
+    return listed + lost
+
+
+def _take_care_of(
+    tx: Tx,
+    bridge: Bridge,
+    interaction: Interaction,
+    attachment: Attachment,
+    message: Message,
+    seq: int,
+) -> None:
+    """A job to fetch it, or the notice that it cannot be had."""
+    if attachment.state is AttachmentState.REJECTED:
+        raise_notice(
+            tx,
+            bridge,
+            NoticeKind.ATTACHMENT_PROBLEM,
+            Cause.MEDIA_REJECTED,
+            interaction,
+            key=attachment_notice_key(attachment),
+            message=message,
+            attachment=attachment,
+        )
+        return
+    now_ms = bridge.now_ms()
+    tx.enqueue(
+        NewJob(
+            kind=lanes.FETCH,
+            queue=lanes.MEDIA_QUEUE,
+            lane=f"{lanes.FETCH}:{attachment.id}",
+            ref=f"{attachment.id}:{seq}",
+            due_at_ms=now_ms,
+            created_at_ms=now_ms,
+            give_up_at_ms=now_ms + bridge.policy.media_give_up_ms,
+        )
+    )
+
+
+def _obey_keyword(
+    tx: Tx, bridge: Bridge, account: Account, interaction: Interaction, event: InboundMessage, text: str
+) -> None:
+    """STOP, START and HELP, whether the carrier matched the word or we do."""
+    if event.opt_out is None and (len(text) > _LONGEST_KEYWORD or read_keyword(text, opted_out=True) is None):
+        return
+    known = tx.opt_out(interaction.sender, interaction.contact_number)
+    is_opted_out = known is not None and known.opted_out
+    kind = event.opt_out or read_keyword(text, opted_out=is_opted_out)
+    if kind is None:
+        return
+    answered = event.opt_out is not None or account.adapter.abilities.answers_stop
+    match kind:
+        case OptOutKind.STOP:
+            stop(tx, bridge, interaction, key=event.carrier_message_id)
+            if not answered and not is_opted_out and bridge.policy.stop_confirmation:
+                send_system_text(tx, bridge, interaction, bridge.policy.stop_confirmation, why=STOP_CONFIRMATION)
+        case OptOutKind.START:
+            start(tx, bridge, interaction, key=event.carrier_message_id)
+        case OptOutKind.HELP:
+            if not answered and not is_opted_out and bridge.policy.help_answer:
+                send_system_text(tx, bridge, interaction, bridge.policy.help_answer, why=HELP_ANSWER)
+
+
+def stop(tx: Tx, bridge: Bridge, interaction: Interaction, *, key: str) -> None:
+    """The contact wants no more texts from this sender: honoured at once, told to the agent, the interaction ends."""
+    tx.set_opt_out(interaction.sender, interaction.contact_number, opted_out=True, at_ms=bridge.now_ms())
+    raise_notice(tx, bridge, NoticeKind.OPTED_OUT, None, interaction, key=f"stop:{interaction.id}:{key}")
+    bridge.meter.count("optouts_total", action="stop")
+    if interaction.state in OPEN:
+        interactions.end(tx, bridge, interaction.id, reason=EndReason.OPTED_OUT)
+
+
+def start(tx: Tx, bridge: Bridge, interaction: Interaction, *, key: str) -> None:
+    tx.set_opt_out(interaction.sender, interaction.contact_number, opted_out=False, at_ms=bridge.now_ms())
+    raise_notice(tx, bridge, NoticeKind.OPTED_IN, None, interaction, key=f"start:{interaction.id}:{key}")
+    bridge.meter.count("optouts_total", action="start")
+
+
+def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> tuple[Arrived, str]:
+    """A carrier's word apart from any text. Without an interaction there is nobody to tell, but it is honoured."""
+    number = read_sender_of_text(clean_text(event.contact_number)).number
+    sender = _our_sender(event.sender)
+    thread = tx.thread(number, sender)
+    wanted = event.kind is OptOutKind.STOP
+    known = tx.opt_out(sender, number)
+    if event.kind is OptOutKind.HELP:
+        return Arrived.IGNORED, "help"
+    if known is not None and known.opted_out is wanted:
+        return Arrived.DUPLICATE, "opt_out"
+    if thread is None or thread.interaction is None:
+        tx.set_opt_out(sender, number, opted_out=wanted, at_ms=bridge.now_ms())
+    elif wanted:
+        stop(tx, bridge, thread.interaction, key=f"{account.name}:{bridge.now_ms()}")
+    else:
+        start(tx, bridge, thread.interaction, key=f"{account.name}:{bridge.now_ms()}")
+    return Arrived.STORED, "opt_out"
+
+
+_LARGEST_KEPT = 32_768  # ten segments in any encoding are half of it
+_LONGEST_KEYWORD = 40
+_KEPT_WHOLE = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})
+_KINDS = {
+    InboundMessage: "message",
+    Receipt: "receipt",
+    OptOut: "opt_out",
+    Ignored: "ignored",
+    Unrecognized: "unrecognized",
+}
+_NOT_PROVEN = Response(
+    status=401,
+    headers=Headers([("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Signature")]),
+    body=b"The signature did not match.\n",
+)

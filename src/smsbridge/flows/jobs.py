@@ -1,0 +1,44 @@
+"""Every kind of background work, and the functions that do it. A new kind is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.jobs import Job, JobEnd, JobKind
+from smsbridge.contracts.store import Tx
+from smsbridge.flows import confirming, desktop, lanes, media, sending, upkeep
+
+
+def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
+    """By the name that a row's `kind` column holds."""
+    kinds = (
+        _kind(bridge, lanes.SEND, sending.begin_send, sending.send),
+        _kind(bridge, lanes.SETTLE, sending.begin_settle, sending.settle),
+        _kind(bridge, lanes.CONFIRM, confirming.begin_confirm, confirming.confirm),
+        _kind(bridge, lanes.DELIVER, desktop.begin_deliver, desktop.deliver),
+        _kind(bridge, lanes.FETCH, media.begin_fetch, media.fetch),
+        _kind(bridge, lanes.PREPARE, media.begin_prepare, media.prepare),
+        _kind(bridge, lanes.UPKEEP, upkeep.begin_upkeep, upkeep.keep_up),
+    )
+    return {kind.name: kind for kind in kinds}
+
+
+def queues(bridge: Bridge) -> Mapping[str, int]:
+    """Every queue and how many of its jobs may run at once."""
+    return {
+        **{lanes.send_queue(account.name): account.concurrency for account in bridge.accounts.values()},
+        **{lanes.deliver_queue(each.name): each.concurrency for each in bridge.desktops.values()},
+        lanes.MEDIA_QUEUE: 8,
+        lanes.UPKEEP_QUEUE: 1,
+    }
+
+
+def _kind(
+    bridge: Bridge,
+    name: str,
+    begin: Callable[[Bridge], Callable[[Tx, Job], Any | JobEnd]],
+    perform: Callable[[Bridge, Any], Awaitable[JobEnd]],
+) -> JobKind:
+    return JobKind(name=name, begin=begin(bridge), perform=lambda work: perform(bridge, work))

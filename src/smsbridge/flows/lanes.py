@@ -1,0 +1,36 @@
+"""The names of queues and lanes. A queue is a pool of workers of its own, so that one slow target holds up no other;
+a lane is what must happen one after the other."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SEND: Final = "send"
+DELIVER: Final = "deliver"
+FETCH: Final = "fetch_media"
+PREPARE: Final = "prepare_media"
+SETTLE: Final = "settle"
+CONFIRM: Final = "confirm"
+UPKEEP: Final = "upkeep"
+
+MEDIA_QUEUE: Final = "media"
+UPKEEP_QUEUE: Final = "upkeep"
+
+
+def send_queue(account: str) -> str:
+    return f"{SEND}:{account}"
+
+
+def send_lane(conversation_id: str) -> str:
+    """Texts from one sender to one contact leave in the order they were written. A lane names no number: rows of
+    jobs and dead letters outlive the erasure of a person."""
+    return f"{SEND}:{conversation_id}"
+
+
+def deliver_queue(desktop: str) -> str:
+    return f"{DELIVER}:{desktop}"
+
+
+def deliver_lane(desktop: str, conversation_id: str) -> str:
+    """A desktop is told of one conversation in the order things happened."""
+    return f"{DELIVER}:{desktop}:{conversation_id}"

@@ -1,0 +1,209 @@
+"""What carriers say became of our texts. Receipts come early, late, twice and in any order; the table decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.store import Arrived, PartRef, StoredReceipt, Tx
+from smsbridge.domain.cause import NOT_CAPABLE, Cause
+from smsbridge.domain.events import Receipt
+from smsbridge.domain.journal import EventType
+from smsbridge.domain.message import Attachment, Message, MessageId, Part
+from smsbridge.domain.notices import notice_for
+from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
+from smsbridge.domain.status import REPORT, Status, advance, of_parts
+from smsbridge.flows.journal import tell_of_message
+from smsbridge.flows.notices import raise_notice
+from smsbridge.flows.numbers import learn_capable, learn_incapable
+from smsbridge.flows.outbound import send_the_rest
+from smsbridge.flows.resources import status_detail
+
+
+def accept_receipt(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tuple[Arrived, str]:
+    """Stores the receipt and applies it, or parks it until somebody knows whose carrier id that is."""
+    now_ms = bridge.now_ms()
+    kept = StoredReceipt(
+        key=receipt.key or f"{receipt.part_ref}:{receipt.carrier_message_id}:{receipt.status}:{receipt.evidence.code}",
+        account=account,
+        carrier_message_id=receipt.carrier_message_id,
+        part_ref=receipt.part_ref,
+        status=receipt.status,
+        cause=receipt.cause,
+        evidence=receipt.evidence,
+        carrier_at_ms=receipt.carrier_at_ms,
+        received_at_ms=now_ms,
+    )
+    if not tx.insert_receipt(kept):
+        return Arrived.DUPLICATE, "receipt"
+    target = find_target(tx, account, receipt)
+    if target is None:
+        bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome="parked")
+        return Arrived.STORED, "parked"
+    message = tx.message(target.message_id)
+    if message is None or message.account != account:
+        bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome="wrong_account")
+        return Arrived.IGNORED, "wrong_account"
+    tx.settle_receipt(kept.key, account, target.message_id, target.part_number)
+    applied = apply_report(tx, bridge, target, Report.of(receipt))
+    outcome = "applied" if applied else "older"
+    bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome=outcome)
+    return Arrived.STORED, outcome
+
+
+def apply_parked(tx: Tx, bridge: Bridge, account: str, carrier_message_id: str, target: PartRef) -> None:
+    """Receipts that overtook the answer to the send."""
+    for parked in tx.parked_receipts(account, carrier_message_id):
+        tx.settle_receipt(parked.key, account, target.message_id, target.part_number)
+        report = Report(
+            carrier_message_id=parked.carrier_message_id,
+            status=parked.status,
+            cause=parked.cause,
+            evidence=parked.evidence,
+        )
+        apply_report(tx, bridge, target, report)
+
+
+def find_target(tx: Tx, account: str, receipt: Receipt) -> PartRef | None:
+    """Whose receipt it is: by our own reference if the carrier echoed it, else by the carrier's id."""
+    if receipt.part_ref:
+        named = read_part_ref(receipt.part_ref)
+        if named is not None and tx.message(named.message_id) is not None:
+            return named
+    return tx.part_by_carrier_id(account, receipt.carrier_message_id) if receipt.carrier_message_id else None
+
+
+def write_part_ref(message_id: str, part_number: int, try_number: int) -> str:
+    """Our reference for one try of one part, echoed by carriers that can."""
+    return f"{message_id}.{part_number}.{try_number}"
+
+
+def read_part_ref(text: str) -> PartRef | None:
+    message_id, _, numbers = text.partition(".")
+    part_number, _, try_number = numbers.partition(".")
+    if not (message_id and part_number.isdecimal() and try_number.isdecimal() and len(numbers) < _MAX_NUMBERS):
+        return None
+    return PartRef(message_id=MessageId(message_id), part_number=int(part_number), try_number=int(try_number))
+
+
+_MAX_NUMBERS = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What is now known of one part, from a receipt, from the answer to the send, or from asking the carrier."""
+
+    status: Status
+    carrier_message_id: str = ""
+    cause: Cause | None = None
+    evidence: Evidence = NO_EVIDENCE
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Report:
+        return cls(
+            status=receipt.status,
+            carrier_message_id=receipt.carrier_message_id,
+            cause=receipt.cause,
+            evidence=receipt.evidence,
+        )
+
+
+def apply_report(tx: Tx, bridge: Bridge, target: PartRef, report: Report) -> bool:
+    """Moves the part and its message as the table allows. False when it told nothing new."""
+    message = tx.message(target.message_id)
+    if message is None:
+        return False
+    parts = tx.parts(message.id)
+    part = next((each for each in parts if each.number == target.part_number), None)
+    if part is None or target.try_number > part.tries:
+        return False
+    stale = target.try_number < part.tries
+    if report.carrier_message_id:
+        tx.link_carrier_id(message.account, report.carrier_message_id, target)
+    if stale and report.status is not Status.DELIVERED:
+        return False  # an earlier try's bad news: the try that is running now decides
+    status = advance(part.status, REPORT[report.status])
+    carrier_message_id = (not stale and report.carrier_message_id) or part.carrier_message_id
+    if status is part.status and carrier_message_id == part.carrier_message_id:
+        return False
+    changed = status is not part.status
+    moved = replace(
+        part,
+        status=status,
+        carrier_message_id=carrier_message_id,
+        cause=report.cause if changed else part.cause,
+        evidence=report.evidence if changed else part.evidence,
+    )
+    tx.update_part(message.id, moved)
+    parts = [moved if each.number == part.number else each for each in parts]
+    settled = settle_message(tx, bridge, message, parts)
+    if message.status in _STOPPED:
+        send_the_rest(tx, bridge, settled, parts)
+    return changed
+
+
+def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) -> Message:
+    """Gives the message the status its parts add up to, tells of it, and raises the notice of a failure."""
+    status = of_parts(part.status for part in parts)
+    if status is message.status:
+        return message
+    now_ms = bridge.now_ms()
+    at_fault = next((part for part in parts if part.status is status and part.cause), None)
+    cause = None if status not in _FAILED else (at_fault and at_fault.cause) or Cause.UNKNOWN
+    settled = replace(
+        message,
+        status=status,
+        cause=cause,
+        sent_at_ms=message.sent_at_ms or (now_ms if status in _LEFT else None),
+        delivered_at_ms=message.delivered_at_ms or (now_ms if status is Status.DELIVERED else None),
+    )
+    tx.update_message(settled)
+    interaction = tx.interaction(message.interaction_id)
+    desktop = interaction.desktop if interaction else ""
+    # Nobody needs to hear of the moment of SENDING: news is on its way, or it is QUEUED as it was before.
+    if status is not Status.SENDING and (message.status, status) != (Status.SENDING, Status.QUEUED):
+        tell_of_message(tx, bridge, EventType.MESSAGE_STATUS, settled, desktop, detail=status_detail(status, cause))
+    if message.contact_number:  # not erased meanwhile
+        _draw_conclusions(tx, bridge, settled)
+    if cause is not None and interaction is not None:
+        raise_notice(
+            tx,
+            bridge,
+            notice_for(cause),
+            cause,
+            interaction,
+            key=f"failed:{message.id}:{sum(part.tries for part in parts)}",
+            message=settled,
+            attachment=_attachment_at_fault(tx, settled),
+            evidence=at_fault.evidence if at_fault else NO_EVIDENCE,
+            sender=message.sender,
+        )
+    return settled
+
+
+def _attachment_at_fault(tx: Tx, message: Message) -> Attachment | None:
+    if message.cause is not Cause.MEDIA_REJECTED:
+        return None
+    return next((each for each in tx.attachments(message.id) if each.problem), None)
+
+
+def _draw_conclusions(tx: Tx, bridge: Bridge, message: Message) -> None:
+    """What an end says of the number itself, beyond this one text."""
+    cause = message.cause
+    if message.status is Status.DELIVERED:
+        learn_capable(tx, bridge, message.contact_number)
+    elif cause in NOT_CAPABLE:
+        learn_incapable(
+            tx,
+            bridge,
+            message.contact_number,
+            "The carrier says that this number cannot receive texts.",
+            valid=cause is not Cause.INVALID_NUMBER,
+        )
+    elif cause is Cause.OPTED_OUT:
+        tx.set_opt_out(message.sender, message.contact_number, opted_out=True, at_ms=bridge.now_ms())
+
+
+_FAILED = frozenset({Status.FAILED, Status.UNDELIVERED})
+_STOPPED = _FAILED | {Status.UNCERTAIN}
+_LEFT = frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED})

@@ -1,0 +1,391 @@
+"""Handing texts to a carrier: one part at a time, each at most once without proof that the carrier does not have it."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from smsbridge.contracts.bridge import Account, Bridge
+from smsbridge.contracts.carrier import FindQuery
+from smsbridge.contracts.jobs import Done, Job, JobEnd, Later
+from smsbridge.contracts.store import PartRef, Tx
+from smsbridge.domain.cause import PASSING, Cause
+from smsbridge.domain.message import (
+    AttachmentState,
+    Certainty,
+    Message,
+    NoticeKind,
+    OutboundPart,
+    Part,
+)
+from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
+from smsbridge.domain.retry import next_due_ms
+from smsbridge.domain.status import FINAL, Move, Status, advance
+from smsbridge.domain.text import count_segments
+from smsbridge.flows.links import write_media_link
+from smsbridge.flows.notices import raise_notice
+from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
+from smsbridge.flows.receipts import Report, apply_parked, apply_report, settle_message, write_part_ref
+from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sending:
+    """One part on its way out. `target` names this very try."""
+
+    job: Job
+    message: Message
+    part: Part
+    account: Account
+    outbound: OutboundPart
+    is_last: bool
+    """No part waits behind this one."""
+
+    @property
+    def target(self) -> PartRef:
+        return PartRef(message_id=self.message.id, part_number=self.part.number, try_number=self.part.tries)
+
+
+def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
+    """The claiming transaction: is it still to be sent, may it be sent now, and: an attempt starts."""
+
+    def begin(tx: Tx, job: Job) -> Sending | JobEnd:
+        message = tx.message(job.ref)
+        if message is None:
+            return Done(facts={"outcome": "nothing_to_send"})
+        parts = tx.parts(message.id)
+        in_flight = next((part for part in parts if part.status is Status.SENDING), None)
+        if in_flight is not None:
+            # The attempt before this one began and was never closed: the process died with the bytes perhaps gone.
+            doubt(tx, bridge, message, in_flight, "the attempt was interrupted")
+            return Done(facts={"outcome": "uncertain", "reason": "interrupted"})
+        part = next((each for each in parts if each.status is Status.QUEUED), None)
+        if part is None or message.status in FINAL or message.status is Status.UNCERTAIN:
+            return Done(facts={"outcome": "nothing_to_send"})
+        account = bridge.accounts.get(message.account)
+        refusal = _last_look(tx, bridge, message, account)
+        if refusal is not None or account is None:
+            fail(tx, bridge, message, part, refusal or Rejected(cause=Cause.SENDER_NOT_OURS))
+            return Done(facts={"outcome": "refused"})
+        wait_ms = _wait_for_rate(tx, bridge, message, part, parts)
+        if wait_ms:
+            due_at_ms = min(bridge.now_ms() + wait_ms, message.give_up_at_ms or sys.maxsize)
+            _tell_of_delay(tx, bridge, message, Cause.RATE_LIMITED, due_at_ms)
+            return Later(due_at_ms=due_at_ms, counts=False, facts={"outcome": "rate_limited_by_us"})
+        started = replace(part, status=advance(part.status, Move.CLAIM), tries=part.tries + 1)
+        tx.update_part(message.id, started)
+        others = [started if each.number == part.number else each for each in parts]
+        message = settle_message(tx, bridge, message, others)
+        return Sending(
+            job=job,
+            message=message,
+            part=started,
+            account=account,
+            outbound=_outbound(tx, bridge, message, started),
+            is_last=all(each.status is not Status.QUEUED for each in others),
+        )
+
+    return begin
+
+
+async def send(bridge: Bridge, sending: Sending) -> JobEnd:
+    """Performs the one request and says how it ended."""
+    account = sending.account
+    request = account.adapter.write_send(sending.outbound)
+    performed = await bridge.network.perform(request, timeout_s=account.timeout_s, fresh=True)
+    outcome = read_outcome(account, performed)
+    bridge.meter.count(
+        "carrier_requests_total", carrier=account.name, operation="send", outcome=_OUTCOME_WORDS[type(outcome)]
+    )
+    bridge.meter.observe("carrier_request_seconds", performed.elapsed_ms / 1000, carrier=account.name, operation="send")
+    facts = {
+        "message_id": sending.message.id,
+        "outcome": _OUTCOME_WORDS[type(outcome)],
+        "carrier_ms": performed.elapsed_ms,
+        "code": outcome.evidence.code,
+    }
+    match outcome:
+        case Accepted():
+
+            def record(tx: Tx) -> None:
+                _record_accepted(tx, bridge, sending, outcome)
+
+            if sending.is_last:
+                return Done(write=record, facts=facts)
+            return Later(due_at_ms=bridge.now_ms(), counts=False, write=record, facts=facts)
+        case RetryLater():
+            return _wait_or_give_up(bridge, sending, outcome, facts)
+        case Rejected():
+            return Done(write=lambda tx: fail(tx, bridge, sending.message, sending.part, outcome), facts=facts)
+        case Uncertain(reason=reason):
+            return Done(write=lambda tx: doubt(tx, bridge, sending.message, sending.part, reason), facts=facts)
+
+
+def read_outcome(account: Account, performed: Performed) -> SendOutcome:
+    """Whether the bytes left decides between *retry* and *uncertain*; what was answered is the adapter's to read."""
+    match performed:
+        case Answered(response=response):
+            return account.adapter.read_send(response)
+        case NotSent(reason=reason):
+            return RetryLater(cause=Cause.CARRIER_OUTAGE, evidence=Evidence(text=reason))
+        case MaybeSent(reason=reason, status=status):
+            return Uncertain(reason=reason, evidence=Evidence(text=reason, http_status=status))
+
+
+def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected) -> None:
+    """The carrier certainly does not have it and never will. Parts after it are not sent: half a text is worse."""
+    current = tx.message(message.id)
+    if current is None:
+        return
+    parts = []
+    for each in tx.parts(message.id):
+        moved = each
+        if each.number == part.number:
+            status = advance(each.status, Move.REPORT_FAILED)
+            moved = replace(each, status=status, cause=outcome.cause, evidence=outcome.evidence)
+        elif each.status is Status.QUEUED:
+            moved = replace(each, status=advance(each.status, Move.REPORT_FAILED))
+        if moved is not each:
+            tx.update_part(message.id, moved)
+        parts.append(moved)
+    settle_message(tx, bridge, current, parts)
+
+
+def doubt(tx: Tx, bridge: Bridge, message: Message, part: Part, reason: str) -> None:
+    """The bytes left and no answer came: nobody may send it again before somebody knows."""
+    current = tx.message(message.id)
+    if current is None:
+        return
+    parts = []
+    for each in tx.parts(message.id):
+        moved = each
+        if each.number == part.number:
+            moved = replace(each, status=advance(each.status, Move.DOUBT), evidence=Evidence(text=reason))
+            tx.update_part(message.id, moved)
+        parts.append(moved)
+    if any(each.status is Status.UNCERTAIN for each in parts):
+        settled = settle_message(tx, bridge, current, parts)
+        settle_elsewhere(tx, bridge, settled, bridge.now_ms() + bridge.policy.settle_after_ms[0])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settling:
+    """An uncertain part and what is asked about it."""
+
+    job: Job
+    message: Message
+    part: Part
+    account: Account
+    query: FindQuery
+
+
+def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
+    def begin(tx: Tx, job: Job) -> Settling | JobEnd:
+        message = tx.message(job.ref)
+        part = next((each for each in tx.parts(job.ref) if each.status is Status.UNCERTAIN), None)
+        account = bridge.accounts.get(message.account) if message else None
+        if message is None or account is None or part is None or not message.contact_number:
+            return Done(facts={"outcome": "already_settled"})  # by a receipt, by an agent, or by erasing the contact
+        since_ms = message.created_at_ms
+        return Settling(
+            job=job,
+            message=message,
+            part=part,
+            account=account,
+            query=FindQuery(
+                ref=write_part_ref(message.id, part.number, part.tries),
+                sender=message.sender,
+                to=message.contact_number,
+                text=part.text,
+                has_media=message.has_media and part.number == 1,
+                sent_after_ms=since_ms,
+                known_ids=tx.carrier_ids_to(message.account, message.contact_number, since_ms - _EARLIER_MS),
+            ),
+        )
+
+    return begin
+
+
+async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
+    """Asks the carrier whether it has the text, at the times of `sending.settle_after`; then the policy decides."""
+    account = settling.account
+    absent = False
+    if account.adapter.abilities.find:
+        performed = await bridge.network.perform(
+            account.adapter.write_find(settling.query), timeout_s=account.timeout_s, max_bytes=_LIST_BYTES
+        )
+        if isinstance(performed, Answered):
+            try:
+                found = account.adapter.read_find(settling.query, performed.response)
+            except LookupError:
+                found = None
+            else:
+                absent = found is None
+            if found is not None:
+                bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="listing")
+                return Done(write=lambda tx: _adopt(tx, bridge, settling, Report.of(found)), facts={"outcome": "found"})
+    looks = bridge.policy.settle_after_ms
+    if settling.job.attempt < len(looks):
+        wait_ms = looks[settling.job.attempt] - looks[settling.job.attempt - 1]
+        return Later(due_at_ms=bridge.now_ms() + max(wait_ms, 0), facts={"outcome": "not_found_yet"})
+    again = bridge.policy.uncertain == "resend" or (bridge.policy.uncertain == "resend_if_absent" and absent)
+    if again:
+        bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="policy")
+        return Done(write=lambda tx: resend(tx, bridge, settling.message.id), facts={"outcome": "resent"})
+    return Done(write=lambda tx: _leave_to_the_agent(tx, bridge, settling), facts={"outcome": "held"})
+
+
+def _adopt(tx: Tx, bridge: Bridge, settling: Settling, report: Report) -> None:
+    target = PartRef(message_id=settling.message.id, part_number=settling.part.number, try_number=settling.part.tries)
+    apply_report(tx, bridge, target, report)
+    if report.carrier_message_id:
+        apply_parked(tx, bridge, settling.account.name, report.carrier_message_id, target)
+
+
+def _leave_to_the_agent(tx: Tx, bridge: Bridge, settling: Settling) -> None:
+    message, interaction = tx.message(settling.message.id), tx.interaction(settling.message.interaction_id)
+    if message is None or message.status is not Status.UNCERTAIN or interaction is None:
+        return
+    raise_notice(
+        tx,
+        bridge,
+        NoticeKind.DELIVERY_UNCERTAIN,
+        None,
+        interaction,
+        key=f"uncertain:{message.id}:{settling.part.number}:{settling.part.tries}",
+        certainty=Certainty.POSSIBLE,
+        message=message,
+        evidence=settling.part.evidence,
+    )
+
+
+def _record_accepted(tx: Tx, bridge: Bridge, sending: Sending, outcome: Accepted) -> None:
+    report = Report(
+        status=outcome.status,
+        carrier_message_id=outcome.carrier_message_id,
+        cause=outcome.cause,
+        evidence=outcome.evidence,
+    )
+    apply_report(tx, bridge, sending.target, report)
+    if outcome.carrier_message_id:
+        apply_parked(tx, bridge, sending.account.name, outcome.carrier_message_id, sending.target)
+
+
+def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, facts: dict[str, object]) -> JobEnd:
+    message = sending.message
+    now_ms = bridge.now_ms()
+    started_ms = (message.give_up_at_ms or now_ms) - int(bridge.policy.send_retry.max_age_s * 1000)
+    due_at_ms = next_due_ms(
+        bridge.policy.send_retry, sending.job.attempt, now_ms, started_ms, bridge.ids.random(), outcome.after_s
+    )
+    if due_at_ms is None:
+        given_up = Rejected(
+            cause=outcome.cause if outcome.cause not in PASSING else Cause.EXPIRED, evidence=outcome.evidence
+        )
+        return Done(write=lambda tx: fail(tx, bridge, message, sending.part, given_up), facts=facts)
+
+    def wait(tx: Tx) -> None:
+        parts = [
+            replace(part, status=advance(part.status, Move.RELEASE), cause=outcome.cause, evidence=outcome.evidence)
+            if part.number == sending.part.number and part.status is Status.SENDING
+            else part
+            for part in tx.parts(message.id)
+        ]
+        for part in parts:
+            tx.update_part(message.id, part)
+        current = tx.message(message.id)
+        if current is not None:
+            settle_message(tx, bridge, current, parts)
+        _tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, outcome.evidence)
+
+    return Later(due_at_ms=due_at_ms, write=wait, facts={**facts, "due_at_ms": due_at_ms})
+
+
+def _tell_of_delay(
+    tx: Tx, bridge: Bridge, message: Message, cause: Cause, due_at_ms: int, evidence: Evidence | None = None
+) -> None:
+    """Once for each message, and only when the agent would otherwise wonder."""
+    if due_at_ms - message.created_at_ms < bridge.policy.delayed_notice_after_ms:
+        return
+    interaction = tx.interaction(message.interaction_id)
+    if interaction is not None:
+        raise_notice(
+            tx,
+            bridge,
+            NoticeKind.DELAYED,
+            cause,
+            interaction,
+            key=f"delayed:{message.id}",
+            message=message,
+            evidence=evidence or Evidence(),
+            until_ms=message.give_up_at_ms,
+        )
+
+
+def _last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None) -> Rejected | None:
+    """What may have changed since the text was taken: an opt-out, the time, the attachments, the configuration."""
+    if account is None:
+        return Rejected(cause=Cause.SENDER_NOT_OURS, evidence=Evidence(text="the account is no longer configured"))
+    if not message.contact_number:
+        return Rejected(cause=Cause.INVALID_NUMBER, evidence=Evidence(text="the contact was erased"))
+    if message.give_up_at_ms is not None and bridge.now_ms() >= message.give_up_at_ms:
+        return Rejected(cause=Cause.EXPIRED, evidence=Evidence(text="it waited too long"))
+    opt_out = tx.opt_out(message.sender, message.contact_number)
+    is_confirmation = message.metadata.get(SYSTEM_REASON) == STOP_CONFIRMATION
+    if opt_out is not None and opt_out.opted_out and not is_confirmation:
+        return Rejected(cause=Cause.OPTED_OUT, evidence=Evidence(text="opted out after the text was written"))
+    if message.has_media and any(each.state is not AttachmentState.STORED for each in tx.attachments(message.id)):
+        return Rejected(cause=Cause.MEDIA_REJECTED, evidence=Evidence(text="an attachment could not be prepared"))
+    return None
+
+
+def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: list[Part]) -> int:
+    """The sender's rate counts segments. A whole text takes its turn, so that its parts go out together."""
+    sender = bridge.senders.get(message.sender)
+    if sender is None or sender.rate_per_s <= 0 or (part.number > 1 and not part.tries):
+        return 0
+    return tx.take_rate(
+        f"sender:{sender.number}",
+        holder=message.id,
+        now_ms=bridge.now_ms(),
+        interval_ms=math.ceil(1000 / sender.rate_per_s),
+        burst=sender.burst,
+        units=sum(max(1, count_segments(each.text).count) for each in parts if each.status is Status.QUEUED),
+    )
+
+
+def _outbound(tx: Tx, bridge: Bridge, message: Message, part: Part) -> OutboundPart:
+    media = tx.attachments(message.id) if message.has_media and part.number == 1 else []
+    left_ms = (message.give_up_at_ms or 0) - bridge.now_ms()
+    return OutboundPart(
+        ref=write_part_ref(message.id, part.number, part.tries),
+        sender=message.sender,
+        to=message.contact_number,
+        text=part.text,
+        media_urls=tuple(
+            write_media_link(
+                bridge,
+                sha256=each.sha256,
+                content_type=each.content_type,
+                filename=each.filename,
+                now_ms=bridge.now_ms(),
+                ttl_ms=bridge.policy.carrier_link_ttl_ms,
+                inline=True,
+            )
+            for each in media
+        ),
+        validity_s=max(1, left_ms // 1000) if message.give_up_at_ms else None,
+    )
+
+
+_OUTCOME_WORDS: Final = {
+    Accepted: "accepted",
+    RetryLater: "unsent",
+    Rejected: "rejected",
+    Uncertain: "uncertain",
+}
+_LIST_BYTES: Final = 1_048_576
+_EARLIER_MS: Final = 86_400_000

@@ -1,0 +1,94 @@
+"""What has to be looked after from time to time: idle interactions, unconfirmed texts, old rows, unused uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.jobs import Job, JobEnd, Later, NewJob
+from smsbridge.contracts.store import Tx
+from smsbridge.flows import confirming, interactions, lanes
+
+EVERY_MS: Final = 30_000
+UNUSED_MS: Final = 86_400_000
+_AT_ONCE: Final = 100
+_MOST_ROUNDS: Final = 1_000
+"""Of one look; what is left then is found by the next."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Upkeep:
+    job: Job
+
+
+def ensure_upkeep(tx: Tx, bridge: Bridge) -> None:
+    """Puts the one recurring job in, unless it is there."""
+    if tx.next_due_ms(lanes.UPKEEP_QUEUE) is None:
+        now_ms = bridge.now_ms()
+        tx.enqueue(
+            NewJob(
+                kind=lanes.UPKEEP,
+                queue=lanes.UPKEEP_QUEUE,
+                lane=lanes.UPKEEP,
+                ref="",
+                due_at_ms=now_ms,
+                created_at_ms=now_ms,
+            )
+        )
+
+
+def begin_upkeep(_bridge: Bridge) -> Callable[[Tx, Job], Upkeep]:
+    return lambda _tx, job: Upkeep(job=job)
+
+
+async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
+    ended = await _all(bridge, lambda tx: interactions.end_idle(tx, bridge))
+    unconfirmed = await _all(bridge, lambda tx: confirming.look_for_unconfirmed(tx, bridge))
+    trimmed = await _all(bridge, lambda tx: _trim(tx, bridge))
+    unused = await bridge.store.write(lambda tx: _drop_unused_uploads(tx, bridge))
+    for sha256 in unused:
+        await bridge.blobs.discard(sha256)
+    return Later(
+        due_at_ms=bridge.now_ms() + EVERY_MS,
+        counts=False,
+        facts={
+            "outcome": "kept_up",
+            "ended": ended,
+            "unconfirmed": unconfirmed,
+            "trimmed": trimmed,
+            "uploads": len(unused),
+        },
+    )
+
+
+async def _all(bridge: Bridge, some: Callable[[Tx], int]) -> int:
+    """Repeats a small transaction until it finds nothing more to do: between two, others get their turn."""
+    total = 0
+    for _ in range(_MOST_ROUNDS):
+        done = await bridge.store.write(some)
+        total += done
+        if not done:
+            break
+    return total
+
+
+def _trim(tx: Tx, bridge: Bridge) -> int:
+    now_ms, keep = bridge.now_ms(), bridge.policy.retention
+    return (
+        tx.trim_arrivals(now_ms - keep.arrivals_ms)
+        + tx.trim_events(now_ms - keep.events_ms)
+        + tx.forget_answers(now_ms - keep.answers_ms)
+        + tx.trim_desktop_events(now_ms - keep.answers_ms)
+        + tx.trim_rate_turns(now_ms - UNUSED_MS)
+    )
+
+
+def _drop_unused_uploads(tx: Tx, bridge: Bridge) -> list[str]:
+    """Returns the blobs that nothing refers to any more."""
+    old = tx.unused_attachments(bridge.now_ms() - UNUSED_MS, _AT_ONCE)
+    for attachment in old:
+        tx.delete_attachment(attachment.id)
+    blobs = {digest for each in old for digest in (each.sha256, each.thumbnail_sha256) if digest}
+    return sorted(digest for digest in blobs if not tx.blob_in_use(digest))

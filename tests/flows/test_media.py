@@ -1,0 +1,279 @@
+"""Pictures: a text waits for them a while and no longer, the bytes decide what a file is, trouble is told."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import ANN, OUR_NUMBER, World
+from smsbridge.contracts.bridge import Policy
+from smsbridge.contracts.network import FetchFailed
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.errors import CannotSend, Invalid
+from smsbridge.domain.message import Attachment, AttachmentProblem, AttachmentState, NoticeKind
+from smsbridge.domain.status import Status
+from smsbridge.flows import media, outbound
+from smsbridge.flows.outbound import MediaItem
+
+MakeWorld = Callable[..., World]
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"
+JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+PROGRAM = b"MZ\x90\0\3\0\0\0\4\0\0\0\xff\xff"
+PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
+A, B, C = (f"https://plain.example/media/{letter}" for letter in "abc")
+
+
+async def attachments(world: World, number: int = -1) -> list[Attachment]:
+    message = (await world.messages())[number]
+    return await world.store.read(lambda tx: tx.attachments(message.id))
+
+
+def told(world: World) -> list[dict[str, Any]]:
+    """What the desktop was told of messages."""
+    return [event for event in world.sent("/events") if event["type"].startswith("message.")]
+
+
+def states(event: dict[str, Any]) -> list[str]:
+    return [attachment["state"] for attachment in event["data"]["attachments"]]
+
+
+# --- in
+
+
+async def test_a_picture_is_kept_by_its_hash_with_type_name_and_thumbnail(world: World) -> None:
+    world.network.files = {A: PNG}
+    await world.text("Look", media=[A])
+    await world.run_due()
+    (kept,) = await attachments(world)
+    assert (kept.state, kept.content_type, kept.size_bytes) == (AttachmentState.STORED, "image/png", len(PNG))
+    assert kept.filename.endswith(".png")
+    assert kept.sha256 == hashlib.sha256(PNG).hexdigest()
+    path = world.bridge.blobs.path(kept.sha256)
+    assert path is not None
+    assert path.read_bytes() == PNG
+    assert world.bridge.blobs.path(kept.thumbnail_sha256) is not None
+    assert await world.notices() == []
+
+
+async def test_a_text_waits_for_its_pictures_and_is_delivered_complete(make_world: MakeWorld) -> None:
+    world = make_world(external=True)
+    world.network.files = {A: PNG}
+    await world.text("Look", media=[A, B])
+    await world.run_due()
+    assert told(world) == []
+    world.network.files[B] = JPEG
+    world.clock.now += 5_000
+    await world.run_due()
+    assert [(event["type"], states(event)) for event in told(world)] == [("message.received", ["stored", "stored"])]
+
+
+async def test_a_text_whose_picture_is_late_is_delivered_without_and_completed_later(make_world: MakeWorld) -> None:
+    world = make_world(external=True)
+    await world.text("Look", media=[A])
+    await world.text("Did you get it?")
+    await world.run_due()
+    assert told(world) == [], "a later text of the conversation does not overtake"
+    world.clock.now += world.bridge.policy.media_hold_ms
+    await world.run_due()
+    assert [(event["type"], states(event)) for event in told(world)] == [
+        ("message.received", ["pending"]),
+        ("message.received", []),
+    ]
+    world.network.files[A] = PNG
+    world.clock.now += 900_000
+    await world.run_due()
+    assert [(event["type"], states(event)) for event in told(world)[2:]] == [("message.updated", ["stored"])]
+
+
+async def test_a_picture_that_is_not_there_yet_is_asked_for_again(world: World) -> None:
+    await world.text("Look", media=[A])
+    await world.run_due()
+    assert [each.state for each in await attachments(world)] == [AttachmentState.PENDING]
+    world.network.files[A] = PNG
+    world.clock.now += 5_000
+    await world.run_due()
+    assert [each.state for each in await attachments(world)] == [AttachmentState.STORED]
+    assert await world.notices() == []
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (PROGRAM, AttachmentProblem.TYPE_NOT_TAKEN),
+        (b"<html>not a picture</html>", AttachmentProblem.TYPE_NOT_TAKEN),
+        (b"", AttachmentProblem.UNREADABLE),
+        (PNG + b"broken", AttachmentProblem.UNREADABLE),
+        (PNG + b"x" * 5 * 1024 * 1024, AttachmentProblem.TOO_LARGE),
+        (FetchFailed(reason="forbidden address", permanent=True), AttachmentProblem.MISSING),
+    ],
+)
+async def test_what_cannot_be_taken_is_rejected_and_the_agent_is_told_once(
+    make_world: MakeWorld, found: bytes | FetchFailed, problem: AttachmentProblem
+) -> None:
+    world = make_world(external=True)
+    world.network.files = {A: found}
+    await world.text("Look", media=[A])
+    await world.run_due()
+    (kept,) = await attachments(world)
+    assert (kept.state, kept.problem, kept.sha256) == (AttachmentState.REJECTED, problem, "")
+    (notice,) = await world.notices()
+    assert (notice.kind, notice.message_id) == (NoticeKind.ATTACHMENT_PROBLEM, kept.message_id)
+    assert [states(event) for event in told(world)] == [["rejected"]]
+
+
+async def test_what_stays_missing_is_given_up_after_a_while(world: World) -> None:
+    await world.text("Look", media=[A])
+    for _ in range(10):
+        await world.run_due()
+        world.clock.now += 900_000
+    assert [each.problem for each in await attachments(world)] == [AttachmentProblem.MISSING]
+    assert len(await world.notices()) == 1
+
+
+async def test_two_of_three_are_delivered_with_a_notice_for_the_third(make_world: MakeWorld) -> None:
+    world = make_world(external=True)
+    world.network.files = {A: PNG, B: PROGRAM, C: JPEG}
+    await world.text("Look", media=[A, B, C])
+    await world.run_due()
+    assert [states(event) for event in told(world)] == [["stored", "rejected", "stored"]]
+    assert len(await world.notices()) == 1
+
+
+async def test_attachments_that_are_announced_and_not_listed_are_told_of_once(world: World) -> None:
+    await world.text("Look", missing=2)
+    assert [each.problem for each in await attachments(world)] == [AttachmentProblem.MISSING] * 2
+    assert len(await world.notices()) == 1
+
+
+async def test_more_attachments_than_we_take_are_told_of_and_not_fetched(make_world: MakeWorld) -> None:
+    world = make_world(policy=Policy(max_attachments=2))
+    world.network.files = {A: PNG, B: PNG, C: PNG}
+    await world.text("Look", media=[A, B, C])
+    await world.run_due()
+    assert [each.state for each in await attachments(world)] == ["stored", "stored", "rejected"]
+
+
+# --- out
+
+
+async def uploaded(world: World, data: bytes, filename: str = "a.png") -> str:
+    scratch: Path = world.bridge.blobs.scratch()
+    scratch.write_bytes(data)
+    kept = await media.take_upload(
+        world.bridge,
+        scratch,
+        claimed_type="application/octet-stream",
+        filename=filename,
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    assert not scratch.exists()
+    return kept.id
+
+
+async def test_an_upload_goes_out_under_a_link_of_its_own(world: World) -> None:
+    attachment_id = await uploaded(world, PNG)
+    await world.send("", media=(MediaItem(attachment_id=attachment_id),))
+    await world.run_due()
+    ((sent,), (kept,)) = world.sent(), await attachments(world)
+    assert kept.id != attachment_id  # the same upload can go to several people
+    (link,) = sent["media"]
+    assert link.startswith("https://bridge.example/media/")
+    assert ANN[1:] not in link
+
+
+@pytest.mark.parametrize("data", [b"", PROGRAM, PNG + b"broken"])
+async def test_an_upload_that_cannot_be_taken_is_refused_at_once(world: World, data: bytes) -> None:
+    with pytest.raises(Invalid) as invalid:
+        await uploaded(world, data)
+    assert invalid.value.cause is Cause.MEDIA_REJECTED
+
+
+async def test_a_picture_given_by_address_is_fetched_before_the_text_leaves(world: World) -> None:
+    url = "https://agents.example/picture"
+    message = await world.send("Look", media=(MediaItem(url=url),))
+    await world.run_due()
+    assert world.sent() == []
+    world.network.files[url] = JPEG
+    world.clock.now += 5_000
+    await world.run_due()
+    assert len(world.sent()[0]["media"]) == 1
+    assert (await world.message(message.id)).status is Status.SENT
+
+
+async def test_a_picture_that_is_too_large_for_the_carrier_is_scaled_down(world: World) -> None:
+    attachment_id = await uploaded(world, PNG + b"x" * 2_000)
+    await world.send("Look", media=(MediaItem(attachment_id=attachment_id),))
+    await world.run_due()
+    (kept,) = await attachments(world)
+    assert kept.size_bytes <= 1_000
+    assert kept.content_type == "image/jpeg"
+    assert len(world.sent()) == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (FetchFailed(reason="gone", permanent=True, status=404), "no longer there"),
+        (FetchFailed(reason="too large", permanent=True, too_large=True), "too large"),
+        (PDF + b"x" * 2_000, "too large"),
+        (PROGRAM, "files of this kind"),
+        (JPEG + b"broken", "damaged"),
+        (b"GIF89a\1\0\1\0\0\0\0", "files of this kind"),
+    ],
+)
+async def test_a_file_that_cannot_go_out_fails_the_text_with_one_notice_that_says_why(
+    world: World, found: bytes | FetchFailed, words: str
+) -> None:
+    url = "https://agents.example/file"
+    world.network.files = {url: found}
+    message = await world.send("Look", media=(MediaItem(url=url),))
+    await world.run_due()
+    kept = await world.message(message.id)
+    assert (kept.status, kept.cause) == (Status.FAILED, Cause.MEDIA_REJECTED)
+    (notice,) = await world.notices()
+    assert notice.kind is NoticeKind.ATTACHMENT_REFUSED
+    assert words in notice.text
+    assert world.sent() == []
+
+
+async def test_a_file_that_stays_out_of_reach_fails_the_text_before_long(world: World) -> None:
+    message = await world.send("Look", media=(MediaItem(url="https://agents.example/file"),))
+    for _ in range(10):
+        await world.run_due()
+        world.clock.now += 30_000
+    assert (await world.message(message.id)).status is Status.FAILED
+    assert [notice.kind for notice in await world.notices()] == [NoticeKind.ATTACHMENT_REFUSED]
+
+
+async def test_the_texts_behind_a_picture_wait_for_it(world: World) -> None:
+    url = "https://agents.example/file"
+    await world.send("first", media=(MediaItem(url=url),))
+    await world.send("second")
+    await world.run_due()
+    assert world.sent() == []
+    world.network.files = {url: PNG}
+    world.clock.now += 5_000
+    await world.run_due()
+    assert [sent["text"] for sent in world.sent()] == ["first", "second"]
+
+
+async def test_a_text_taken_back_while_its_picture_is_fetched_does_not_leave(world: World) -> None:
+    url = "https://agents.example/file"
+    message = await world.send("Look", media=(MediaItem(url=url),))
+    await world.run_due()
+    await world.write(lambda tx: outbound.cancel(tx, world.bridge, message.id))
+    world.network.files = {url: PNG}
+    world.clock.now += 5_000
+    await world.run_due()
+    assert world.sent() == []
+    assert (await world.message(message.id)).status is Status.CANCELLED
+
+
+async def test_a_type_the_carrier_does_not_take_is_refused_at_once_where_it_is_known(world: World) -> None:
+    attachment_id = await uploaded(world, b"GIF89a\1\0\1\0\0\0\0", "a.gif")
+    refusal = await world.submit(to=ANN, from_sender=OUR_NUMBER, media=(MediaItem(attachment_id=attachment_id),))
+    assert isinstance(refusal, CannotSend)
+    assert refusal.notice is NoticeKind.ATTACHMENT_REFUSED
