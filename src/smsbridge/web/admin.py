@@ -1,0 +1,226 @@
+"""What whoever runs the bridge may ask of it, over a socket that only they can open: the file `admin.sock`, mode 0600.
+
+Every verb is one POST with its arguments as JSON: `POST /keys.create {"name": "crm", "scopes": ["*"]}`. The commands of
+the same names are the only client, of the same version; the API for others is /v1. `perform` is the same without HTTP,
+for commands that open the store of a bridge that does not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from smsbridge import __version__
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.store import ApiKey, Arrival, Arrived, StoreUnavailable
+from smsbridge.domain.errors import BadSignature, BridgeError, Conflict, FieldError, Invalid, NotFound
+from smsbridge.flows import resources
+from smsbridge.flows.inbound import replay
+from smsbridge.web.auth import make_key
+from smsbridge.wire.encoding import Unreadable, read_json, write_json
+
+MOST_LISTED: Final = 500
+_MAX_BODY_BYTES: Final = 64 * 1024
+
+Answer = dict[str, Any]
+
+
+def admin_application(bridge: Bridge) -> web.Application:
+    """Believes whoever can connect."""
+
+    async def answer(request: web.Request) -> web.Response:
+        verb = request.match_info["verb"]
+        try:
+            arguments = read_json(await request.read() or b"{}")
+            return _write(200, await perform(bridge, verb, arguments))
+        except Unreadable as unreadable:
+            return _write(400, {"error": f"The body is {unreadable}."})
+        except BridgeError as refused:
+            return _write(404 if isinstance(refused, NotFound) else 409, {"error": str(refused)})
+        except StoreUnavailable as error:
+            return _write(503, {"error": f"The store cannot be reached: {error}."})
+
+    app = web.Application(client_max_size=_MAX_BODY_BYTES)
+    app.router.add_post("/{verb}", answer)
+    return app
+
+
+async def perform(bridge: Bridge, verb: str, arguments: Any) -> Answer:
+    """Raises BridgeError with a sentence for whoever asked, or StoreUnavailable. Any JSON will do as `arguments`."""
+    found = VERBS.get(verb)
+    if found is None:
+        raise NotFound("verb", verb)
+    if not isinstance(arguments, Mapping):
+        raise Invalid("The arguments must be an object.")
+    try:
+        answer = await found(bridge, arguments)
+    except BadSignature as bad:
+        raise Invalid(f"The request still fails verification. {bad}") from None
+    if not verb.endswith((".list", ".show")):
+        structlog.get_logger().info("admin.performed", verb=verb, object=str(arguments.get("id", answer.get("id", ""))))
+    return answer
+
+
+# --- the bridge
+
+
+async def _show_bridge(bridge: Bridge, _arguments: Mapping[str, Any]) -> Answer:
+    """`link_key` lets `doctor` and `connect` prove that the public address leads here."""
+    return {"version": __version__, "public_url": bridge.public_url, "link_key": bridge.link_key.hex()}
+
+
+# --- API keys
+
+
+async def _create_key(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    name = _text(arguments, "name")
+    scopes = arguments.get("scopes")
+    if not isinstance(scopes, list) or not scopes or not all(isinstance(scope, str) for scope in scopes):
+        raise _invalid("scopes", "must be a list of scopes")
+    try:
+        shown, key = make_key(name, frozenset(scopes), bridge.now_ms())
+    except ValueError as error:
+        raise Invalid(f"{error}.", FieldError("/scopes", str(error))) from None
+    await bridge.store.write(lambda tx: tx.insert_api_key(key))
+    return {**_show_key(key), "key": shown}
+
+
+async def _list_keys(bridge: Bridge, _arguments: Mapping[str, Any]) -> Answer:
+    return {"items": [_show_key(key) for key in await bridge.store.read(lambda tx: tx.list_api_keys())]}
+
+
+async def _revoke_key(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    key_id = _text(arguments, "id")
+    if not await bridge.store.write(lambda tx: tx.revoke_api_key(key_id, bridge.now_ms())):
+        raise Conflict("not_revocable", f"{key_id} is no key, or was revoked before.")
+    return {"id": key_id, "revoked": True}
+
+
+def _show_key(key: ApiKey) -> Answer:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": sorted(key.scopes),
+        "created_at": resources.time(key.created_at_ms),
+        "last_used_at": resources.time(key.last_used_ms),
+        "revoked_at": resources.time(key.revoked_at_ms),
+    }
+
+
+# --- quarantine: what was refused or not understood, and kept whole
+
+
+async def _list_quarantine(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    wanted, account, limit = arguments.get("outcome"), str(arguments.get("account", "")), _limit(arguments)
+    kept = [Arrived.REFUSED, Arrived.UNRECOGNIZED, Arrived.IGNORED]
+    if wanted is not None and wanted not in kept:
+        raise _invalid("outcome", f"must be one of {', '.join(kept)}")
+    outcomes = [Arrived(wanted)] if wanted else kept[:2]
+
+    def find(tx: Any) -> list[Arrival]:
+        return [each for one in outcomes for each in tx.list_arrivals(outcome=one, account=account, limit=limit)]
+
+    found = sorted(await bridge.store.read(find), key=lambda each: each.id, reverse=True)
+    return {"items": [_show_arrival(each) for each in found[:limit]]}
+
+
+async def _replay_quarantine(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    arrival_id = _text(arguments, "id")
+    outcomes = await replay(bridge, arrival_id)
+    return {"id": arrival_id, "outcomes": [{"outcome": outcome, "reason": reason} for outcome, reason in outcomes]}
+
+
+def _show_arrival(arrival: Arrival) -> Answer:
+    return {
+        "id": arrival.id,
+        "at": resources.time(arrival.at_ms),
+        "source": arrival.source,
+        "account": arrival.account,
+        "outcome": arrival.outcome,
+        "kind": arrival.kind,
+        "reason": arrival.reason,
+        "replayed_at": resources.time(arrival.replayed_at_ms),
+    }
+
+
+# --- dead letters: work that was given up
+
+
+async def _list_dead_letters(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    limit = _limit(arguments)
+    found = await bridge.store.read(lambda tx: tx.list_dead_letters(limit=limit))
+    return {"items": [resources.dead_letter(each) for each in found]}
+
+
+async def _replay_dead_letter(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    letter_id = _letter_id(arguments)
+    if not await bridge.store.write(lambda tx: tx.replay_dead_letter(letter_id, bridge.now_ms())):
+        raise NotFound("dead letter", str(letter_id))
+    return {"id": letter_id, "replayed": True}
+
+
+async def _drop_dead_letter(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    letter_id = _letter_id(arguments)
+    if not await bridge.store.write(lambda tx: tx.drop_dead_letter(letter_id)):
+        raise NotFound("dead letter", str(letter_id))
+    return {"id": letter_id, "dropped": True}
+
+
+# --- desktops
+
+
+async def _switch_on_desktop(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    """After its endpoint answered 410 Gone. What was not delivered meanwhile lies among the dead letters."""
+    name = _text(arguments, "id")
+    if name not in bridge.desktops:
+        raise NotFound("desktop", name)
+    reason = await bridge.store.read(lambda tx: tx.desktop_switched_off(name))
+    await bridge.store.write(lambda tx: tx.switch_on_desktop(name))
+    return {"id": name, "was_off": bool(reason), "reason": reason}
+
+
+VERBS: Final[Mapping[str, Callable[[Bridge, Mapping[str, Any]], Awaitable[Answer]]]] = {
+    "bridge.show": _show_bridge,
+    "keys.create": _create_key,
+    "keys.list": _list_keys,
+    "keys.revoke": _revoke_key,
+    "quarantine.list": _list_quarantine,
+    "quarantine.replay": _replay_quarantine,
+    "dead-letters.list": _list_dead_letters,
+    "dead-letters.replay": _replay_dead_letter,
+    "dead-letters.drop": _drop_dead_letter,
+    "desktops.switch-on": _switch_on_desktop,
+}
+
+
+def _text(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 200 or not value.isprintable():
+        raise _invalid(name, "must be a text of 1 to 200 printable characters")
+    return value
+
+
+def _letter_id(arguments: Mapping[str, Any]) -> int:
+    value = str(arguments.get("id", ""))
+    if not value.isdecimal() or len(value) > 18:
+        raise _invalid("id", "must be the number of a dead letter")
+    return int(value)
+
+
+def _limit(arguments: Mapping[str, Any]) -> int:
+    value = arguments.get("limit", 50)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_LISTED:
+        raise _invalid("limit", f"must be a number from 1 to {MOST_LISTED}")
+    return value
+
+
+def _invalid(name: str, problem: str) -> Invalid:
+    return Invalid(f"{name} {problem}.", FieldError(f"/{name}", problem))
+
+
+def _write(status: int, body: Answer) -> web.Response:
+    return web.Response(status=status, body=write_json(body), content_type="application/json")

@@ -1,0 +1,237 @@
+"""The life of interactions, and their transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Final
+
+from smsbridge.contracts.store import Tx
+from smsbridge.domain.errors import CannotSend
+from smsbridge.domain.message import Agent, Interaction
+from smsbridge.flows import interactions, resources
+from smsbridge.web.api import models
+from smsbridge.web.api.reading import read_agent, read_before_id, read_id
+from smsbridge.web.api.transcripts import read_transcript
+from smsbridge.web.endpoint import Answer, Call, Endpoint, write_page
+
+
+async def create(call: Call) -> Answer:
+    body = call.body(models.InteractionIn)
+
+    def begin(tx: Tx) -> dict[str, Any] | CannotSend:
+        opened = interactions.open_outbound(
+            tx,
+            call.bridge,
+            to=body.to,
+            from_sender=body.from_ or "",
+            agent=read_agent(body.agent),
+            force=body.force,
+        )
+        return opened if isinstance(opened, CannotSend) else resources.interaction(opened)
+
+    return await call.write(begin, location="/v1/interactions/{id}")
+
+
+async def show(call: Call) -> dict[str, Any]:
+    interaction_id = read_id(call, "interaction")
+    return await call.read(lambda tx: resources.interaction(interactions.find(tx, interaction_id)))
+
+
+async def list_all(call: Call) -> dict[str, Any]:
+    query = call.query(models.InteractionQuery)
+    before_id = read_before_id(query)
+
+    def read(tx: Tx) -> dict[str, Any]:
+        found = tx.list_interactions(
+            states=frozenset(query.state),
+            agent_id=query.agent,
+            contact_id=query.contact or "",
+            limit=query.limit + 1,
+            before_id=before_id,
+        )
+        return write_page([resources.interaction(each) for each in found], query.limit, itemgetter("id"))
+
+    return await call.read(read)
+
+
+async def show_transcript(call: Call) -> dict[str, Any]:
+    interaction_id = read_id(call, "interaction")
+
+    def read(tx: Tx) -> dict[str, Any]:
+        interactions.find(tx, interaction_id)
+        return read_transcript(tx, call, interaction_id=interaction_id)
+
+    return await call.read(read)
+
+
+async def accept(call: Call) -> Answer:
+    body = call.body(models.AcceptIn)
+    agent = Agent(id=body.agent.id, name=body.agent.name)
+    return await _change(call, lambda tx, found: interactions.accept(tx, call.bridge, found, agent))
+
+
+async def end(call: Call) -> Answer:
+    agent = read_agent(call.body(models.EndIn).agent)
+    return await _change(call, lambda tx, found: interactions.end(tx, call.bridge, found, agent=agent))
+
+
+async def mark_done(call: Call) -> Answer:
+    body = call.body(models.DoneIn)
+
+    def finish(tx: Tx, found: str) -> Interaction:
+        return interactions.mark_done(
+            tx,
+            call.bridge,
+            found,
+            agent=read_agent(body.agent),
+            disposition=body.disposition,
+            note=body.note,
+        )
+
+    return await _change(call, finish)
+
+
+async def reactivate(call: Call) -> Answer:
+    agent = read_agent(call.body(models.ReactivateIn).agent)
+    return await _change(call, lambda tx, found: interactions.reactivate(tx, call.bridge, found, agent=agent))
+
+
+async def assign(call: Call) -> Answer:
+    body = call.body(models.AssignIn)
+    agent, by = read_agent(body.agent), read_agent(body.by)
+    return await _change(call, lambda tx, found: interactions.assign(tx, call.bridge, found, agent=agent, by=by))
+
+
+async def mark_read(call: Call) -> Answer:
+    interaction_id = read_id(call, "interaction")
+    body = call.body(models.ReadIn)
+
+    def mark(tx: Tx) -> None:
+        interactions.mark_read(tx, call.bridge, interaction_id, agent_id=body.agent.id, up_to_seq=body.up_to_seq)
+
+    return await call.write(mark)
+
+
+async def _change(call: Call, step: Callable[[Tx, str], Interaction]) -> Answer:
+    interaction_id = read_id(call, "interaction")
+    return await call.write(lambda tx: resources.interaction(step(tx, interaction_id)))
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        method="POST",
+        path="/v1/interactions",
+        summary="Create an SMS interaction",
+        description="The one that is open with this contact and sender is given back as it is, an ended one goes on.",
+        tag="interactions",
+        scope="interactions:write",
+        handler=create,
+        body=models.InteractionIn,
+        answer=models.Interaction,
+        status=201,
+        creates=True,
+        problems=(409, 422),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/interactions",
+        summary="List interactions, newest first",
+        tag="interactions",
+        scope="messages:read",
+        handler=list_all,
+        query=models.InteractionQuery,
+        answer=models.InteractionPage,
+        problems=(422,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/interactions/{id}",
+        summary="Show an interaction",
+        tag="interactions",
+        scope="messages:read",
+        handler=show,
+        answer=models.Interaction,
+        problems=(404,),
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/interactions/{id}/transcript",
+        summary="Show the transcript of an interaction",
+        tag="interactions",
+        scope="messages:read",
+        handler=show_transcript,
+        query=models.TranscriptQuery,
+        answer=models.Transcript,
+        problems=(404, 422),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/interactions/{id}/accept",
+        summary="Take a waiting interaction",
+        tag="interactions",
+        scope="interactions:write",
+        handler=accept,
+        body=models.AcceptIn,
+        answer=models.Interaction,
+        problems=(404, 409, 422),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/interactions/{id}/end",
+        summary="End an interaction",
+        tag="interactions",
+        scope="interactions:write",
+        handler=end,
+        body=models.EndIn,
+        body_optional=True,
+        answer=models.Interaction,
+        problems=(404, 409, 422),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/interactions/{id}/done",
+        summary="Mark an interaction done, for good",
+        tag="interactions",
+        scope="interactions:write",
+        handler=mark_done,
+        body=models.DoneIn,
+        body_optional=True,
+        answer=models.Interaction,
+        problems=(404, 409, 422),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/interactions/{id}/reactivate",
+        summary="Make an ended interaction active again",
+        tag="interactions",
+        scope="interactions:write",
+        handler=reactivate,
+        body=models.ReactivateIn,
+        body_optional=True,
+        answer=models.Interaction,
+        problems=(404, 409, 422),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/interactions/{id}/assign",
+        summary="Give an open interaction to an agent, or back to the queue",
+        tag="interactions",
+        scope="interactions:write",
+        handler=assign,
+        body=models.AssignIn,
+        answer=models.Interaction,
+        problems=(404, 409, 422),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/interactions/{id}/read",
+        summary="Say what an agent has had in view",
+        tag="interactions",
+        scope="interactions:write",
+        handler=mark_read,
+        body=models.ReadIn,
+        status=204,
+        problems=(404, 422),
+    ),
+)

@@ -1,0 +1,101 @@
+"""Is it alive, is it ready, what has it counted; and is it the bridge that somebody looks for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from smsbridge import __version__
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.store import QueueDepth, StoreUnavailable
+from smsbridge.wire.encoding import write_json
+from smsbridge.wire.probe import write_probe_answer
+
+STORE_TIMEOUT_S: Final = 5.0
+CHECK_EVERY_S: Final = 1.0
+"""Readiness writes to the store; however often it is asked, it does so at most this often."""
+MAX_LETTERS_COUNTED: Final = 1_000
+_METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Health:
+    """The handlers for operators. `stopping` makes it unready while requests in flight end."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        *,
+        stopping: asyncio.Event,
+        render_metrics: Callable[[], bytes],
+        forget_gauge: Callable[[str], None],
+    ) -> None:
+        self._bridge = bridge
+        self._stopping = stopping
+        self._render_metrics = render_metrics
+        self._forget_gauge = forget_gauge
+        self._checking = asyncio.Lock()
+        self._checked_at = -CHECK_EVERY_S
+        self._store: dict[str, Any] = {}
+
+    async def live(self, _request: web.Request) -> web.Response:
+        """The loop turns. A restart would help nothing else, so nothing else is asked."""
+        return web.Response(text="alive\n")
+
+    async def ready(self, _request: web.Request) -> web.Response:
+        """503 while requests should go elsewhere. A carrier or desktop that is down is no reason: it is waited for."""
+        async with self._checking:
+            if time.monotonic() - self._checked_at >= CHECK_EVERY_S:
+                self._store = await self._check_store()
+                self._checked_at = time.monotonic()
+        draining = self._stopping.is_set()
+        ready = self._store["ok"] and not draining
+        self._bridge.meter.set("ready", int(ready))
+        body = {
+            "ready": ready,
+            "checks": {"store": self._store, "not_draining": {"ok": not draining}},
+            "version": __version__,
+        }
+        return web.Response(status=200 if ready else 503, body=write_json(body), content_type="application/json")
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """In the text format of Prometheus. What lies in the queues is counted now, and not kept up to date all day."""
+        now_ms = self._bridge.now_ms()
+        try:
+            depths, letters = await self._bridge.store.read(
+                lambda tx: (tx.queue_depths(now_ms), tx.list_dead_letters(limit=MAX_LETTERS_COUNTED))
+            )
+        except StoreUnavailable:
+            self._bridge.meter.set("ready", 0)
+        else:
+            self._set_gauges(depths, len(letters), now_ms)
+        return web.Response(body=self._render_metrics(), headers={"Content-Type": _METRICS_TYPE})
+
+    async def probe(self, request: web.Request) -> web.Response:
+        answer = write_probe_answer(self._bridge.link_key, request.query.get("nonce", ""))
+        if answer is None:
+            return web.Response(status=400, text="?nonce= must be 16 to 64 letters, digits, - or _\n")
+        return web.Response(text=answer)
+
+    async def _check_store(self) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                return {"ok": True, **await self._bridge.store.healthy()}
+        except StoreUnavailable as error:
+            return {"ok": False, "problem": str(error)}
+        except TimeoutError:
+            return {"ok": False, "problem": f"no answer within {STORE_TIMEOUT_S:g} seconds"}
+
+    def _set_gauges(self, depths: list[QueueDepth], dead_letters: int, now_ms: int) -> None:
+        meter = self._bridge.meter
+        for gauge in ("queue_lanes", "queue_due_lanes", "queue_oldest_seconds"):
+            self._forget_gauge(gauge)  # a queue that is empty has no row to say so
+        for depth in depths:
+            waited_ms = 0 if depth.oldest_due_ms is None else max(0, now_ms - depth.oldest_due_ms)
+            meter.set("queue_lanes", depth.lanes, queue=depth.queue)
+            meter.set("queue_due_lanes", depth.due_lanes, queue=depth.queue)
+            meter.set("queue_oldest_seconds", waited_ms / 1000, queue=depth.queue)
+        meter.set("dead_letters", dead_letters)

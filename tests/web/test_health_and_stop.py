@@ -1,0 +1,143 @@
+"""Operators are told the truth, and a stop refuses nobody who was let in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from fakes import ANN, OUR_NUMBER, World
+from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.flows.upkeep import ensure_upkeep
+from smsbridge.web.server import Limits
+from smsbridge.wire.probe import PROBE_PATH, write_probe_answer
+from web.running import running
+
+
+async def test_a_store_that_cannot_write_makes_it_unready_and_leaves_it_alive(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(world) as edge:
+        status, _, body = await edge.get("/readyz")
+        assert (status, json.loads(body)["ready"]) == (200, True)
+
+        async def unwell() -> None:
+            raise StoreUnavailable("database or disk is full")
+
+        monkeypatch.setattr(world.store, "healthy", unwell)
+        monkeypatch.setattr("smsbridge.web.health.CHECK_EVERY_S", 0)
+        status, _, body = await edge.get("/readyz")
+        assert (status, json.loads(body)["checks"]["store"]) == (
+            503,
+            {"ok": False, "problem": "database or disk is full"},
+        )
+        assert edge.counted("ready") == 0
+        assert (await edge.get("/livez"))[0] == 200
+
+
+async def test_asking_for_readiness_often_does_not_write_often(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    healthy = world.store.healthy
+
+    async def counted() -> object:
+        nonlocal asked
+        asked += 1
+        return await healthy()
+
+    monkeypatch.setattr(world.store, "healthy", counted)
+    monkeypatch.setattr("smsbridge.web.health.CHECK_EVERY_S", 3_600)
+    async with running(world) as edge:
+        for status, _, _ in await asyncio.gather(*(edge.get("/readyz") for _ in range(50))):
+            assert status == 200
+    assert asked == 1
+
+
+async def test_metrics_tell_what_waits_now(world: World) -> None:
+    async with running(world) as edge:
+        await world.write(lambda tx: ensure_upkeep(tx, world.bridge))
+        await world.text("hello")
+        status, headers, body = await edge.get("/metrics")
+        assert (status, headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        assert b"smsbridge_queue_lanes{queue=" in body
+        assert ANN.encode() not in body
+        assert OUR_NUMBER.encode() not in body
+
+
+async def test_operators_urls_can_have_a_port_of_their_own(world: World) -> None:
+    async with running(world, metrics_port=0) as edge:
+        for path in ("/livez", "/readyz", "/metrics"):
+            assert (await edge.get(path))[0] == 404
+            async with edge.http.get(f"http://127.0.0.1:{edge.server.ops_port}{path}") as response:
+                assert response.status == 200
+        async with edge.http.get(f"http://127.0.0.1:{edge.server.ops_port}/v1/messages") as response:
+            assert response.status == 404
+
+
+async def test_only_this_bridge_answers_the_probe(world: World) -> None:
+    async with running(world) as edge:
+        nonce = "a-nonce-of-20-letters"
+        status, _, body = await edge.get(f"{PROBE_PATH}?nonce={nonce}")
+        assert (status, body.decode()) == (200, write_probe_answer(world.bridge.link_key, nonce))
+        for wrong in ("", "short", "x" * 65, "a-nonce-of-20-letter\n"):
+            assert (await edge.get(PROBE_PATH, params={"nonce": wrong}))[0] == 400
+
+
+async def test_a_request_in_flight_at_a_stop_is_finished_and_a_new_connection_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, let_go = asyncio.Event(), asyncio.Event()
+    write = world.store.write
+
+    async def slow_write(work: object) -> object:
+        entered.set()
+        await let_go.wait()
+        return await write(work)  # type: ignore[arg-type]
+
+    async with running(world, Limits(grace_s=10)) as edge:
+        monkeypatch.setattr(world.store, "write", slow_write)
+        event = {"type": "message", "id": "in1", "from": ANN, "to": OUR_NUMBER, "text": "hi"}
+        body = json.dumps({"events": [event]}).encode()
+        posting = asyncio.create_task(
+            edge.ask("POST", "/hooks/carriers/plain", data=body, headers={"X-Secret": "secret"})
+        )
+        await entered.wait()
+        stopping = asyncio.create_task(edge.server.stop())
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(5):
+                while True:
+                    _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+                    writer.close()
+        assert not stopping.done()
+        let_go.set()
+        assert (await posting)[0] == 204
+        await stopping
+        monkeypatch.undo()
+    assert [each.text for each in await world.messages()] == ["hi"]
+
+
+async def test_a_socket_that_somebody_holds_is_taken_over(world: World) -> None:
+    held = socket.create_server(("127.0.0.1", 0))
+    port = held.getsockname()[1]
+    async with running(world, held=held) as edge:
+        assert edge.port == port
+        assert (await edge.get("/livez"))[0] == 200
+
+
+async def test_the_socket_of_the_commands_is_for_one_user_alone(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "admin.sock"
+    left_over = socket.socket(socket.AF_UNIX)
+    left_over.bind(str(path))
+    left_over.close()
+    async with running(world, admin_socket=path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as http,
+            http.post("http://smsbridge/keys.list", data=b"{}") as response,
+        ):
+            assert response.status == 200
+    assert not path.exists()
