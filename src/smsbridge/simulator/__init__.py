@@ -1,0 +1,14 @@
+"""A carrier and its phones on this computer: Twilio's wire format, its signatures, its failures.
+
+It is the demo's other half, the test double of the end-to-end tests and the load generator of the benchmarks. It
+knows the bridge only by HTTP: it imports nothing of it but `wire`, binds to loopback only, and calls nothing else.
+"""
+
+from __future__ import annotations
+
+from .faults import FaultSettings, read_faults
+from .personas import PERSONAS, Persona
+from .settings import SimulatorSettings
+from .simulator import Simulator
+
+__all__ = ["PERSONAS", "FaultSettings", "Persona", "Simulator", "SimulatorSettings", "read_faults"]
