@@ -1,0 +1,261 @@
+"""The composition root: builds every part from the settings, starts them in order, stops them in the reverse order.
+
+Nothing else constructs. A stop is an event, not a cancellation: the edge stops listening, workers stop claiming, what
+is in flight gets its grace period, the store closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from smsbridge import __version__
+from smsbridge.blobs import FolderBlobs
+from smsbridge.clock import SystemClock
+from smsbridge.config import Loaded, policy_of
+from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
+from smsbridge.contracts.store import Store, StoreUnavailable, Tx
+from smsbridge.flows.jobs import job_kinds, queues
+from smsbridge.flows.upkeep import ensure_upkeep
+from smsbridge.ids import RandomIds
+from smsbridge.imaging import ChildImaging
+from smsbridge.metrics import PrometheusMeter
+from smsbridge.network import HttpNetwork
+from smsbridge.outbox.worker import Worker
+from smsbridge.store.sqlite import SqliteStore
+from smsbridge.systemd import Notifier, held_sockets
+from smsbridge.web.server import Limits, WebServer
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """What is known once everything answers."""
+
+    bridge: Bridge
+    port: int
+
+
+class Daemon:
+    """One bridge, from its first file to its last. `run` returns after `stop` was set and everything has ended."""
+
+    def __init__(self, loaded: Loaded, *, listen: socket.socket | None = None) -> None:
+        self._loaded = loaded
+        self._listen = listen
+        self._notifier = Notifier()
+        self._log = structlog.get_logger()
+        self.stop = asyncio.Event()
+
+    async def run(self, on_ready: Callable[[Ready], None] | None = None) -> int:
+        """Raises StoreInUse, StoreTooNew, StoreUnavailable or OSError for what keeps it from starting."""
+        settings = self._loaded.settings
+        async with AsyncExitStack() as stack:
+            settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            store = SqliteStore.open(settings.store_path)
+            stack.push_async_callback(store.close)
+            blobs = FolderBlobs.open(settings.media_path)
+            stack.callback(blobs.close)
+            network = HttpNetwork()
+            stack.push_async_callback(network.close)
+            imaging = ChildImaging()
+            stack.push_async_callback(imaging.close)
+            meter = PrometheusMeter()
+            store.on_commit_seconds = lambda seconds, count: _observe_commit(meter, seconds, count)
+            bridge = Bridge(
+                store=store,
+                network=network,
+                blobs=blobs,
+                imaging=imaging,
+                clock=SystemClock(),
+                ids=RandomIds(SystemClock().now_ms),
+                meter=meter,
+                public_url=settings.public_url,
+                link_key=await link_key(store),
+                accounts=accounts_of(self._loaded),
+                senders=senders_of(self._loaded),
+                desktops=desktops_of(self._loaded),
+                default_desktop=settings.interactions.desktop,
+                policy=policy_of(settings),
+            )
+            return await self._serve(bridge, store, meter, on_ready)
+
+    async def _serve(
+        self,
+        bridge: Bridge,
+        store: SqliteStore,
+        meter: PrometheusMeter,
+        on_ready: Callable[[Ready], None] | None,
+    ) -> int:
+        settings = self._loaded.settings
+        released = await store.write(lambda tx: _recover(tx, bridge))
+        workers = [
+            Worker(
+                queue,
+                kinds=job_kinds(bridge),
+                store=store,
+                clock=bridge.clock,
+                meter=meter,
+                concurrency=concurrency,
+                grace_s=settings.server.grace / 1000,
+            )
+            for queue, concurrency in queues(bridge).items()
+        ]
+        web = WebServer(
+            bridge,
+            render_metrics=meter.render,
+            forget_gauge=meter.forget,
+            limits=_limits(self._loaded),
+            require_idempotency_key=settings.api.require_idempotency_key,
+            admin_socket=settings.admin_socket,
+        )
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker.run(), name=f"worker {worker.queue}")
+            group.create_task(web.run(), name="web")
+            group.create_task(self._until_broken(store), name="store watch")
+            group.create_task(self._watchdog(store), name="watchdog")
+            try:
+                port = await web.listen(
+                    host=settings.server.host,
+                    port=settings.server.port,
+                    metrics_port=settings.server.metrics_port,
+                    held=self._listen or next(iter(held_sockets()), None),
+                )
+                self._notifier.ready(f"listening on port {port}")
+                self._log.info("bridge.started", version=__version__, port=port, interrupted_jobs=released)
+                if on_ready is not None:
+                    on_ready(Ready(bridge=bridge, port=port))
+                await self.stop.wait()
+            finally:
+                self.stop.set()
+                self._notifier.stopping()
+                self._log.info("bridge.stopping")
+                await web.stop()
+                for worker in workers:
+                    worker.stop()
+        self._log.info("bridge.stopped")
+        return EXIT_FAILED if store.broken.is_set() else EXIT_OK
+
+    async def _until_broken(self, store: SqliteStore) -> None:
+        """A database that failed in a way nothing in memory can be trusted after: stop, and let the supervisor start
+        us anew."""
+        broken = asyncio.create_task(store.broken.wait(), name="store broken")
+        stopped = asyncio.create_task(self.stop.wait(), name="stop seen")
+        await asyncio.wait({broken, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if store.broken.is_set():
+            self._log.error("store.broken")
+            self.stop.set()
+        for task in (broken, stopped):
+            task.cancel()
+
+    async def _watchdog(self, store: SqliteStore) -> None:
+        """Pings only after the store has written something, so that a stuck disk restarts the service."""
+        every_s = self._notifier.watchdog_s
+        while every_s and not self.stop.is_set():
+            with suppress(StoreUnavailable):
+                await store.healthy()
+                self._notifier.watchdog()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await self.stop.wait()
+
+
+async def serve(loaded: Loaded) -> int:
+    """Runs until SIGTERM or SIGINT; a second one ends it at once."""
+    daemon = Daemon(loaded)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if daemon.stop.is_set():
+            raise SystemExit(EXIT_FAILED)
+        daemon.stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return await daemon.run()
+
+
+async def link_key(store: Store) -> bytes:
+    """The key that signs media links: made once for each store, so that links outlive a restart."""
+
+    def read_or_make(tx: Tx) -> str:
+        key = tx.meta("link_key")
+        if not key:
+            key = secrets.token_hex(32)
+            tx.set_meta("link_key", key)
+        return key
+
+    return bytes.fromhex(await store.write(read_or_make))
+
+
+def accounts_of(loaded: Loaded) -> dict[str, Account]:
+    return {
+        name: Account(
+            name=name,
+            adapter=loaded.carriers[name],
+            verification=section.verification,
+            timeout_s=section.timeout / 1000,
+            concurrency=section.concurrency,
+            lookup=section.lookup,
+        )
+        for name, section in loaded.settings.carriers.items()
+    }
+
+
+def senders_of(loaded: Loaded) -> dict[str, Sender]:
+    return {
+        section.number: Sender(
+            number=section.number,
+            account=section.carrier,
+            desktop=section.desktop or loaded.settings.interactions.desktop,
+            name=section.name,
+            rate_per_s=section.rate,
+            burst=section.burst,
+        )
+        for section in loaded.settings.senders
+    }
+
+
+def desktops_of(loaded: Loaded) -> dict[str, DesktopAccount]:
+    return {
+        name: DesktopAccount(
+            name=name,
+            adapter=loaded.desktops[name],
+            timeout_s=section.timeout / 1000,
+            concurrency=section.concurrency,
+            default_sender=section.default_sender,
+        )
+        for name, section in loaded.settings.desktops.items()
+    }
+
+
+def _recover(tx: Tx, bridge: Bridge) -> int:
+    """Only we have the store open, so whoever held a lease is gone: what they had begun counts as interrupted."""
+    ensure_upkeep(tx, bridge)
+    return tx.release_leases(bridge.now_ms())
+
+
+def _limits(loaded: Loaded) -> Limits:
+    server = loaded.settings.server
+    return Limits(
+        header_timeout_s=server.header_timeout / 1000,
+        body_timeout_s=server.body_timeout / 1000,
+        idle_timeout_s=server.idle_timeout / 1000,
+        max_connections=server.max_connections,
+        grace_s=server.grace / 1000,
+    )
+
+
+def _observe_commit(meter: PrometheusMeter, seconds: float, count: int) -> None:
+    meter.observe("db_commit_seconds", seconds)
+    meter.count("db_transactions_total", count)

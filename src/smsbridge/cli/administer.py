@@ -1,0 +1,180 @@
+"""keys, quarantine, dead-letters and desktops: asked of the running bridge, or of its store while it does not run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from smsbridge.cli.console import NotDone, ask
+from smsbridge.cli.shared import (
+    Stopped,
+    TryAgain,
+    as_json,
+    for_each,
+    load_config,
+    print_json,
+    print_rows,
+    with_config,
+)
+from smsbridge.config import Loaded
+from smsbridge.log import set_up_logging
+
+
+@click.group()
+def keys() -> None:
+    """API keys of agent systems."""
+
+
+@keys.command("create")
+@with_config
+@click.option("--name", required=True, help="Whose key it is.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    default=("*",),
+    show_default="*: everything",
+    help="What it may do; repeat it. docs/api.md lists them.",
+)
+@as_json
+def create_key(*, config: Path | None, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make a key. It is shown now and never again."""
+    made = _ask(config, "keys.create", {"name": name, "scopes": list(scopes)})
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"{made['id']}  {made['name']}  may: {', '.join(made['scopes'])}", err=True)
+    click.echo("The key is shown only this once:", err=True)
+    click.echo(made["key"])
+
+
+@keys.command("list")
+@with_config
+@as_json
+def list_keys(*, config: Path | None, as_json: bool) -> None:
+    """List the keys, without their secrets."""
+    items = _ask(config, "keys.list", {})["items"]
+    print_rows(items, ("id", "name", "prefix", "scopes", "created_at", "last_used_at", "revoked_at"), as_json=as_json)
+
+
+@keys.command("revoke")
+@with_config
+@click.argument("key_id", metavar="ID")
+def revoke_key(*, config: Path | None, key_id: str) -> None:
+    """End a key. It may work for three more seconds."""
+    _ask(config, "keys.revoke", {"id": key_id})
+    click.echo(f"{key_id} is revoked.")
+
+
+@click.group()
+def quarantine() -> None:
+    """Webhooks that were refused or not understood, kept as they came."""
+
+
+@quarantine.command("list")
+@with_config
+@click.option(
+    "--outcome",
+    type=click.Choice(["refused", "unrecognized", "ignored"]),
+    help="Only these.  [default: refused and unrecognized]",
+)
+@click.option("--account", default="", help="Only those of this account.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@as_json
+def list_quarantine(*, config: Path | None, outcome: str | None, account: str, limit: int, as_json: bool) -> None:
+    """List them, newest first, each with its reason."""
+    arguments = {"account": account, "limit": limit} | ({"outcome": outcome} if outcome else {})
+    items = _ask(config, "quarantine.list", arguments)["items"]
+    print_rows(items, ("id", "at", "account", "outcome", "kind", "replayed_at", "reason"), as_json=as_json)
+
+
+@quarantine.command("replay")
+@with_config
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def replay_quarantine(*, config: Path | None, ids: tuple[str, ...]) -> None:
+    """Read them again, after a secret was mended or the program upgraded. Signatures are checked again."""
+    loaded = load_config(config)
+    for_each(ids, lambda each: _replayed(_ask_loaded(loaded, "quarantine.replay", {"id": each})))
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """Work that was given up: events a desktop never took, and the like."""
+
+
+@dead_letters.command("list")
+@with_config
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@as_json
+def list_dead_letters(*, config: Path | None, limit: int, as_json: bool) -> None:
+    """List them, newest first, each with its reason."""
+    items = _ask(config, "dead-letters.list", {"limit": limit})["items"]
+    print_rows(items, ("id", "died_at", "kind", "queue", "ref", "attempts", "reason"), as_json=as_json)
+
+
+@dead_letters.command("replay")
+@with_config
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def replay_dead_letters(*, config: Path | None, ids: tuple[str, ...]) -> None:
+    """Put them into their queues again."""
+    loaded = load_config(config)
+
+    def replay(each: str) -> str:
+        _ask_loaded(loaded, "dead-letters.replay", {"id": each})
+        return "waits to be done again"
+
+    for_each(ids, replay)
+
+
+@dead_letters.command("drop")
+@with_config
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def drop_dead_letters(*, config: Path | None, ids: tuple[str, ...]) -> None:
+    """Forget them."""
+    loaded = load_config(config)
+
+    def drop(each: str) -> str:
+        _ask_loaded(loaded, "dead-letters.drop", {"id": each})
+        return "dropped"
+
+    for_each(ids, drop)
+
+
+@click.group()
+def desktops() -> None:
+    """Agent systems that are told by webhook."""
+
+
+@desktops.command("switch-on")
+@with_config
+@click.argument("name")
+def switch_on_desktop(*, config: Path | None, name: str) -> None:
+    """Post to a desktop again that had answered 410 Gone."""
+    answer = _ask(config, "desktops.switch-on", {"id": name})
+    if answer["was_off"]:
+        click.echo(f"{name} is on again. It was off: {answer['reason']}. What it missed: smsbridge dead-letters list")
+    else:
+        click.echo(f"{name} was on.")
+
+
+COMMANDS: Final = {"keys": keys, "quarantine": quarantine, "dead-letters": dead_letters, "desktops": desktops}
+
+
+def _ask(config: Path | None, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return _ask_loaded(load_config(config), verb, arguments)
+
+
+def _ask_loaded(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    set_up_logging(level="warning")
+    try:
+        return ask(loaded, verb, arguments)
+    except NotDone as error:
+        raise (TryAgain if error.later else Stopped)(str(error)) from None
+
+
+def _replayed(answer: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{each['outcome']} ({each['reason']})" if each["reason"] else each["outcome"] for each in answer["outcomes"]
+    )

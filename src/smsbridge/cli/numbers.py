@@ -1,0 +1,165 @@
+"""connect, disconnect and numbers: the control plane of a carrier account."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from smsbridge.carriers.twilio import Twilio
+from smsbridge.cli.console import link_key_of_running
+from smsbridge.cli.shared import (
+    EXIT_FAILED,
+    Stopped,
+    Unreachable,
+    as_json,
+    load_config,
+    print_checks,
+    print_rows,
+    with_config,
+)
+from smsbridge.clock import SystemClock
+from smsbridge.config import HOOKS_PATH, Loaded
+from smsbridge.provisioning.check import Check, is_healthy
+from smsbridge.provisioning.connect import PastWebhooks, Wish, write_console_settings
+from smsbridge.provisioning.connect import connect as point
+from smsbridge.provisioning.connect import disconnect as point_back
+from smsbridge.provisioning.control import ControlFailed, OwnedNumber
+from smsbridge.provisioning.twilio_control import open_twilio
+from smsbridge.provisioning.twilio_http import open_http
+
+
+@click.command()
+@with_config
+@click.argument("account")
+@click.option("--number", default="", help="Which number; needed where the account has several.")
+@click.option("--test-to", default="", help="Send one text to this number and wait for its delivery.")
+@click.option(
+    "--force", is_flag=True, help="Also where the number points elsewhere, or the address could not be proven."
+)
+@click.option("--dry-run", is_flag=True, help="Look, and change nothing.")
+@click.option("--print", "only_print", is_flag=True, help="Write out what to click in the console instead.")
+def connect(
+    *, config: Path | None, account: str, number: str, test_to: str, force: bool, dry_run: bool, only_print: bool
+) -> None:
+    """Point a number of ACCOUNT at this bridge, and remember what was there before."""
+    loaded = load_config(config)
+    adapter, webhook_url = _twilio(loaded, account)
+    if only_print:
+        click.echo(write_console_settings(number, webhook_url), nl=False)
+        return
+    link_key = link_key_of_running(loaded.settings.admin_socket)
+    if not link_key:
+        words = "The bridge does not run, so nothing could answer. Start it first, and keep it running: smsbridge serve"
+        raise Unreachable(words)
+    wish = Wish(
+        account=account,
+        public_url=loaded.settings.public_url,
+        webhook_url=webhook_url,
+        link_key=link_key,
+        nonce=secrets.token_urlsafe(24),
+        number=number,
+        test_to=test_to,
+        force=force,
+        dry_run=dry_run,
+    )
+
+    async def steps() -> list[Check]:
+        async with open_twilio(adapter) as control, open_http() as http:
+            past = PastWebhooks(loaded.settings.data_path)
+            choose = _choose_number if sys.stdin.isatty() else None
+            return await _print_steps(point(control, wish, past, http=http, clock=SystemClock(), choose=choose))
+
+    _exit_unless_healthy(asyncio.run(steps()))
+
+
+@click.command()
+@with_config
+@click.argument("account")
+@click.option("--force", is_flag=True, help="Also where somebody has pointed the number elsewhere since.")
+def disconnect(*, config: Path | None, account: str, force: bool) -> None:
+    """Point the numbers of ACCOUNT back at where they pointed before `connect`."""
+    loaded = load_config(config)
+    adapter, webhook_url = _twilio(loaded, account)
+
+    async def steps() -> list[Check]:
+        async with open_twilio(adapter) as control:
+            past = PastWebhooks(loaded.settings.data_path)
+            return await _print_steps(point_back(control, account, webhook_url, past, force=force))
+
+    _exit_unless_healthy(asyncio.run(steps()))
+
+
+@click.group()
+def numbers() -> None:
+    """The numbers of a carrier account."""
+
+
+@numbers.command("list")
+@with_config
+@click.argument("account")
+@as_json
+def list_numbers(*, config: Path | None, account: str, as_json: bool) -> None:
+    """List the numbers of ACCOUNT: what each can do, and where its texts go."""
+    loaded = load_config(config)
+    adapter, webhook_url = _twilio(loaded, account)
+
+    async def read() -> Sequence[OwnedNumber]:
+        async with open_twilio(adapter) as control:
+            return await control.list_numbers()
+
+    try:
+        found = asyncio.run(read())
+    except ControlFailed as error:
+        raise Unreachable(f"{account}: {error}. {error.cure}") from None
+    configured = {sender.number for sender in loaded.settings.senders if sender.carrier == account}
+    items = [
+        {
+            "number": each.number,
+            "sms": each.sms,
+            "mms": each.mms,
+            "sender": each.number in configured,
+            "connected": each.webhook.is_at(webhook_url),
+            "webhook": each.webhook.shown,
+        }
+        for each in found
+    ]
+    print_rows(items, ("number", "sms", "mms", "sender", "connected", "webhook"), as_json=as_json)
+
+
+COMMANDS: Final = {"connect": connect, "disconnect": disconnect, "numbers": numbers}
+
+
+def _twilio(loaded: Loaded, account: str) -> tuple[Twilio, str]:
+    """The adapter and the webhook of an account that can be asked about itself."""
+    adapter = loaded.carriers.get(account)
+    if adapter is None:
+        raise Stopped(f"There is no account {account!r} under [carriers]. There are: {', '.join(loaded.carriers)}.")
+    if not isinstance(adapter, Twilio):
+        raise Stopped(f"{account} is of type {adapter.name}, which has no commands for its numbers. Use its console.")
+    return adapter, f"{loaded.settings.public_url}{HOOKS_PATH}/{account}"
+
+
+def _choose_number(numbers: Sequence[OwnedNumber]) -> OwnedNumber:
+    for position, number in enumerate(numbers, start=1):
+        click.echo(f"  {position}. {number.number}  texts go to {number.webhook.shown}", err=True)
+    chosen: int = click.prompt("Which number?", type=click.IntRange(1, len(numbers)), err=True)
+    return numbers[chosen - 1]
+
+
+async def _print_steps(steps: AsyncIterator[Check]) -> list[Check]:
+    done = []
+    async for check in steps:
+        print_checks([check])
+        done.append(check)
+    return done
+
+
+def _exit_unless_healthy(checks: Sequence[Check]) -> None:
+    if not is_healthy(checks):
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,233 @@
+"""The demo: the real bridge and the real Twilio adapter, with a carrier simulator in place of Twilio.
+
+Nothing leaves this computer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from smsbridge import __version__
+from smsbridge.app import Daemon, Ready
+from smsbridge.carriers import load_carriers
+from smsbridge.config import HOOKS_PATH, PORT, load
+from smsbridge.desktops import load_desktops
+from smsbridge.simulator import Simulator, SimulatorSettings
+from smsbridge.simulator.faults import FaultSettings
+from smsbridge.simulator.traffic import Exchange
+from smsbridge.web.auth import make_key
+
+SENDER: Final = "+15005550006"
+PHONE: Final = "+14155550142"
+ACCOUNT: Final = "twilio"
+WRONG_SENDERS: Final = {
+    "+15005550007": "a sender that is not ours (Twilio's test number)",
+    "+15005550008": "a sender whose queue is full (Twilio's test number)",
+}
+"""Configured like ours, refused by the carrier: so that the agent can be seen to be told of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoOptions:
+    """`port` 0 takes any free one. `ready_file` gets the addresses and keys as JSON once everything answers."""
+
+    port: int = PORT
+    ready_file: Path | None = None
+    keep: Path | None = None
+    faults: FaultSettings | None = None
+    say: Callable[[str], None] = print
+    show_traffic: bool = True
+
+
+async def run_demo(options: DemoOptions) -> int:
+    """Until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    listen = _bind(options.port)
+    port = listen.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="smsbridge-demo-") as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        account = _account(folder)
+        settings = SimulatorSettings(
+            account_sid=account["account_sid"],
+            auth_token=account["auth_token"],
+            senders=(SENDER,),
+            hook_url=f"http://127.0.0.1:{port}{HOOKS_PATH}/{ACCOUNT}",
+        )
+        async with Simulator(settings) as simulator:
+            if options.faults is not None:
+                simulator.set_faults(options.faults)
+            return await _run(options, simulator, folder, account, listen)
+
+
+async def _run(
+    options: DemoOptions, simulator: Simulator, folder: Path, account: dict[str, str], listen: socket.socket
+) -> int:
+    port = listen.getsockname()[1]
+    daemon = Daemon(
+        load(
+            None,
+            carriers=load_carriers(),
+            desktops=load_desktops(),
+            environment={},
+            overrides=_settings(folder, simulator, account, port),
+        ),
+        listen=listen,
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.stop.set)
+    ready: asyncio.Future[Ready] = loop.create_future()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(daemon.run(ready.set_result), name="daemon")
+        group.create_task(_welcome(options, simulator, account, ready, running), name="welcome")
+        if options.show_traffic:
+            group.create_task(_show_traffic(options, simulator, daemon.stop), name="traffic")
+    return running.result()
+
+
+async def _welcome(
+    options: DemoOptions,
+    simulator: Simulator,
+    account: dict[str, str],
+    ready: asyncio.Future[Ready],
+    running: asyncio.Task[int],
+) -> None:
+    running.add_done_callback(lambda _: ready.cancel())
+    try:
+        await ready
+    except asyncio.CancelledError:
+        return  # it ended before it was ready; its own task says why
+    bridge = ready.result().bridge
+    shown, key = make_key("demo", frozenset({"*"}), bridge.now_ms())
+    await bridge.store.write(lambda tx: tx.insert_api_key(key))
+    base = bridge.public_url
+    facts = {
+        "api_url": f"{base}/v1",
+        "api_key": shown,
+        "hooks_url": f"{base}{HOOKS_PATH}",
+        "desk_url": f"{base}/desk",
+        "phone_url": f"{base}/phone",
+        "simulator_url": simulator.url,
+        "sender": SENDER,
+        "carrier": ACCOUNT,
+        "account_sid": account["account_sid"],
+        "carrier_token": account["auth_token"],
+    }
+    if options.ready_file is not None:
+        await asyncio.to_thread(_write_whole, options.ready_file, json.dumps(facts, indent=2) + "\n")
+    options.say(_banner(facts, options))
+
+
+def _banner(facts: dict[str, str], options: DemoOptions) -> str:
+    phone = PHONE.replace("+", "%2B")
+    store = f"in {options.keep}" if options.keep else "temporary; keep it with --keep DIR"
+    return f"""
+smsbridge {__version__}  demo: nothing leaves this computer
+
+  API        {facts["api_url"]}    documented at {facts["api_url"].removesuffix("/v1")}/docs
+  API key    {facts["api_key"]}
+  Carrier    simulator at {facts["simulator_url"]}, our number {facts["sender"]}
+  Store      {store}
+
+Text us from a phone (another terminal):
+
+  curl -s {facts["simulator_url"]}/api/phones/{phone}/messages \
+       -H 'Content-Type: application/json' -d '{{"text": "Hi, where is my order?"}}'
+
+See it arrive as a chat interaction, and answer it:
+
+  export KEY={facts["api_key"]}
+  curl -s {facts["api_url"]}/interactions -H "Authorization: Bearer $KEY"
+  curl -s {facts["api_url"]}/messages -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+       -d '{{"to": "{PHONE}", "text": "On its way.", "agent": "you"}}'
+
+Now make it a landline, answer again, and look at the transcript for the notice:
+
+  curl -s -X PUT {facts["simulator_url"]}/api/phones/{phone} \
+       -H 'Content-Type: application/json' -d '{{"persona": "landline_late"}}'
+  curl -sN {facts["api_url"]}/events -H "Authorization: Bearer $KEY"     # everything as it happens
+
+What goes over the wire is shown here. Ctrl-C ends the demo.
+"""
+
+
+async def _show_traffic(options: DemoOptions, simulator: Simulator, stop: asyncio.Event) -> None:
+    """One line for each request on the wire, as it happens."""
+    seen = simulator.traffic.last_seq
+    while not stop.is_set():
+        for exchange in simulator.traffic.after(seen):
+            seen = exchange.seq
+            options.say(_line(exchange))
+        try:
+            async with asyncio.timeout(0.2):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+def _line(exchange: Exchange) -> str:
+    status = "" if exchange.status is None else str(exchange.status)
+    return f"  {exchange.direction:<18} {exchange.kind:<9} {status:<4} {exchange.ms:>5} ms  {exchange.summary}"
+
+
+def _settings(folder: Path, simulator: Simulator, account: dict[str, str], port: int) -> dict[str, Any]:
+    """The configuration of the demo, by dotted key: short times, so that everything can be seen in a minute."""
+    return {
+        "public_url": f"http://127.0.0.1:{port}",
+        "data_dir": str(folder.absolute()),
+        "server.port": port,
+        "sending.first_wait": "1s",
+        "sending.settle_after": ["2s", "5s", "10s"],
+        "sending.delayed_notice_after": "2s",
+        "media.hold": "20s",
+        "interactions.dispositions": [],
+        f"carriers.{ACCOUNT}": {
+            "type": "twilio",
+            "account_sid": account["account_sid"],
+            "auth_token": account["auth_token"],
+            "api_url": simulator.url,
+            "media_hosts": [simulator.cdn_host],
+            "lookup": True,
+        },
+        "senders": [
+            {"number": SENDER, "carrier": ACCOUNT, "name": "Demo"},
+            *({"number": number, "carrier": ACCOUNT, "name": name[:80]} for number, name in WRONG_SENDERS.items()),
+        ],
+        "desktops.desk": {"type": "desk", "default_sender": SENDER},
+    }
+
+
+def _account(folder: Path) -> dict[str, str]:
+    """The account at the simulated carrier: kept with the data, so that a kept demo goes on where it was."""
+    file = folder / "demo-account.json"
+    if file.exists():
+        kept: dict[str, str] = json.loads(file.read_text("utf-8"))
+        return kept
+    account = {"account_sid": f"AC{secrets.token_hex(16)}", "auth_token": secrets.token_hex(16)}
+    _write_whole(file, json.dumps(account))
+    return account
+
+
+def _bind(port: int) -> socket.socket:
+    listen = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listen.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listen.bind(("127.0.0.1", port))
+    return listen
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """All of it or nothing: whoever waits for the file must not read half of it. It holds secrets."""
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.touch(mode=0o600)
+    scratch.write_text(text, "utf-8")
+    scratch.replace(file)

@@ -1,0 +1,311 @@
+"""Commands reach the bridge while it runs, and its store while it does not; never both at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smsbridge.cli.console import NotDone, ask_daemon
+from smsbridge.contracts.jobs import Buried, NewJob
+from smsbridge.contracts.store import Arrival, Arrived, Tx
+from smsbridge.flows.inbound import write_request
+from smsbridge.simulator import Simulator, SimulatorSettings
+from smsbridge.simulator.signature import sign
+from smsbridge.store.sqlite import SqliteStore
+from smsbridge.wire.http import Headers, Request
+
+SID = "AC" + "0" * 32
+TOKEN = "a-token-of-tests"
+HOOK = "http://127.0.0.1:8398/hooks/carriers/twilio"
+
+
+def get(port: int, path: str, key: str) -> int:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def in_store(folder: Path, work: Callable[[Tx], Any]) -> Any:
+    async def write() -> Any:
+        store = SqliteStore.open(folder / "data" / "smsbridge.sqlite3")
+        try:
+            return await store.write(work)
+        finally:
+            await store.close()
+
+    return asyncio.run(write())
+
+
+@pytest.fixture(scope="module")
+def simulator_elsewhere() -> Iterator[Simulator]:
+    """A simulator in a thread of its own, for commands that run in other processes."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    settings = SimulatorSettings(account_sid=SID, auth_token=TOKEN, senders=("+15005550006", "+15005550010"))
+    simulator = Simulator(settings)
+    asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result(10)
+    yield simulator
+    asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+def test_a_key_of_the_running_bridge_works_and_ends_with_its_revocation(place: Any) -> None:
+    with place.serving() as (daemon, port):
+        made = place.ask("keys", "create", "--name", "crm", "--scope", "messages:read")
+        assert made["scopes"] == ["messages:read"]
+        assert get(port, "/v1/messages", made["key"]) == 200
+        assert get(port, "/v1/contacts", made["key"]) == 403
+        (listed,) = place.ask("keys", "list")
+        assert (listed["id"], listed["name"], listed["last_used_at"] is not None) == (made["id"], "crm", True)
+        assert made["key"] not in json.dumps(listed)
+        assert place.run("keys", "revoke", made["id"]).exit_code == 0
+        again = place.run("keys", "revoke", made["id"])
+        assert (again.exit_code, "was revoked before" in again.stderr) == (1, True)
+        daemon.send_signal(signal.SIGTERM)
+        _, log = daemon.communicate(timeout=20)
+        assert daemon.returncode == 0
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["verb"] for line in lines if line["event"] == "admin.performed"] == ["keys.create", "keys.revoke"]
+    assert made["key"] not in log
+    assert lines[-1]["event"] == "bridge.stopped"
+    assert place.ask("keys", "list")[0]["revoked_at"] is not None  # the same store, now opened by the command
+
+
+def test_the_admin_socket_is_for_its_owner_and_gone_after_the_stop(place: Any) -> None:
+    path = place.folder / "data" / "admin.sock"
+    with place.serving() as (daemon, _):
+        assert stat.S_ISSOCK(path.stat().st_mode)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        daemon.send_signal(signal.SIGINT)
+        daemon.communicate(timeout=20)
+        assert daemon.returncode == 0
+    assert not path.exists()
+
+
+def test_a_socket_that_a_killed_bridge_left_behind_holds_up_nobody(place: Any) -> None:
+    with place.serving() as (daemon, _):
+        daemon.kill()
+        daemon.wait(20)
+    assert (place.folder / "data" / "admin.sock").exists()
+    assert place.ask("keys", "create", "--name", "x")["scopes"] == ["*"]
+    with place.serving() as (_, port):
+        assert place.run("readyz", "--url", f"http://127.0.0.1:{port}", "--wait").exit_code == 0
+        assert len(place.ask("keys", "list")) == 1
+
+
+def test_readyz_finds_the_bridge_by_its_configuration(place: Any) -> None:
+    with place.serving(SMSBRIDGE__SERVER__METRICS_PORT="0") as (_, port):
+        found = place.run("readyz", SMSBRIDGE__SERVER__PORT=str(port), SMSBRIDGE__SERVER__HOST="0.0.0.0")
+        assert found.exit_code == 69  # the operators' URLs are on the other port
+    with place.serving() as (_, port):
+        for command in ("readyz", "healthcheck"):
+            assert (
+                place.run(command, SMSBRIDGE__SERVER__PORT=str(port), SMSBRIDGE__SERVER__HOST="0.0.0.0").exit_code == 0
+            )
+
+
+def test_a_second_bridge_on_the_same_data_is_turned_away(place: Any) -> None:
+    with place.serving(), place.process("serve") as second:
+        _, said = second.communicate(timeout=20)
+        assert second.returncode == 75
+        assert "in use by another smsbridge process" in said
+        assert "Traceback" not in said
+
+
+def test_a_port_that_is_taken_is_named(place: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with place.process("serve", SMSBRIDGE__SERVER__PORT=str(port)) as daemon:
+            _, said = daemon.communicate(timeout=20)
+        assert daemon.returncode == 69
+        assert f"Error: Cannot listen on 127.0.0.1:{port}: " in said
+        assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self/mem").exists(), reason="needs /proc")
+def test_a_data_folder_that_cannot_be_made_is_named(place: Any) -> None:
+    with place.process("serve", SMSBRIDGE__DATA_DIR="/proc/nowhere") as daemon:
+        _, said = daemon.communicate(timeout=20)
+    assert daemon.returncode == 69
+    assert "/proc/nowhere" in said
+    assert "Traceback" not in said
+
+
+def test_a_refused_text_comes_in_after_the_secret_was_mended(place: Any) -> None:
+    """It was refused because of our own mistake; the carrier will not send it again."""
+    form = [
+        ("MessageSid", f"SM{1:032x}"),
+        ("AccountSid", SID),
+        ("From", "+14155550142"),
+        ("To", "+15005550006"),
+        ("Body", "Hi"),
+    ]
+    body = urllib.parse.urlencode([*form, ("NumMedia", "0")]).encode()
+    headers = [
+        ("Content-Type", "application/x-www-form-urlencoded"),
+        ("X-Twilio-Signature", sign(HOOK, [*form, ("NumMedia", "0")], TOKEN)),
+    ]
+    request = Request(method="POST", url=HOOK, headers=Headers(headers), body=body)
+    unsigned = Request(method="POST", url=HOOK, headers=Headers([]), body=body)
+    kept = Arrival(
+        id="arr_1", source="carrier", account="twilio", outcome=Arrived.REFUSED, reason="bad signature",
+        at_ms=1_790_000_000_000, request=write_request(request),
+    )  # fmt: skip
+    forged = Arrival(
+        id="arr_2", source="carrier", account="twilio", outcome=Arrived.REFUSED, reason="bad signature",
+        at_ms=1_790_000_000_001, request=write_request(unsigned),
+    )  # fmt: skip
+    in_store(place.folder, lambda tx: (tx.add_arrival(kept), tx.add_arrival(forged)))
+    assert [each["id"] for each in place.ask("quarantine", "list")] == ["arr_2", "arr_1"]
+    result = place.run("quarantine", "replay", "arr_1", "arr_2", "arr_3")
+    assert result.exit_code == 1
+    assert result.stdout == "arr_1: stored (message)\n"
+    assert "arr_2: The request still fails verification." in result.stderr
+    assert "arr_3: There is no arrival 'arr_3'." in result.stderr
+    assert in_store(place.folder, lambda tx: tx.contact_by_number("+14155550142")) is not None
+    listed = {each["id"]: each["replayed_at"] for each in place.ask("quarantine", "list", "--outcome", "refused")}
+    assert (listed["arr_1"] is not None, listed["arr_2"]) == (True, None)
+    assert place.ask("quarantine", "list", "--account", "other") == []
+
+
+def test_dead_letters_are_listed_replayed_and_dropped(place: Any) -> None:
+    def bury(tx: Tx) -> None:
+        for ref in ("one", "two"):
+            job = NewJob(kind="k", queue="q", lane=ref, ref=ref, due_at_ms=0, created_at_ms=0)
+            tx.enqueue(job)
+        for job in tx.claim("q", now_ms=1, lease_until_ms=2, limit=9):
+            end = Buried(reason="the desktop never answered")
+            assert tx.bury_job(job, end.reason, 1_790_000_000_000)
+
+    in_store(place.folder, bury)
+    letters = place.ask("dead-letters", "list")
+    assert {(each["ref"], each["reason"]) for each in letters} == {
+        ("one", "the desktop never answered"),
+        ("two", "the desktop never answered"),
+    }
+    shown = place.run("dead-letters", "list").stdout
+    assert shown.splitlines()[0].split() == ["id", "died", "at", "kind", "queue", "ref", "attempts", "reason"]
+    first, second = (str(each["id"]) for each in letters)
+    assert place.run("dead-letters", "replay", first).exit_code == 0
+    assert place.run("dead-letters", "drop", second).exit_code == 0
+    assert place.ask("dead-letters", "list") == []
+    assert [depth.lanes for depth in in_store(place.folder, lambda tx: tx.queue_depths(1))] == [1]
+    gone = place.run("dead-letters", "drop", second, "x")
+    assert gone.exit_code == 1
+    assert "x: id must be the number of a dead letter." in gone.stderr
+
+
+def test_a_desktop_that_was_switched_off_is_switched_on(place: Any) -> None:
+    in_store(place.folder, lambda tx: tx.switch_off_desktop("desk", "it answered 410 Gone", 1))
+    assert "It was off: it answered 410 Gone" in place.run("desktops", "switch-on", "desk").stdout
+    assert in_store(place.folder, lambda tx: tx.desktop_switched_off("desk")) == ""
+    assert place.run("desktops", "switch-on", "desk").stdout == "desk was on.\n"
+    assert place.run("desktops", "switch-on", "crm").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "words"),
+    [
+        ("keys.creat", {}, "There is no verb 'keys.creat'"),
+        ("keys.create", [], "must be an object"),
+        ("keys.create", {"name": "x", "scopes": ["nonsense"]}, "there is no scope 'nonsense'"),
+        ("keys.create", {"name": "x", "scopes": "*"}, "must be a list of scopes"),
+        ("keys.create", {"name": "", "scopes": ["*"]}, "name must be a text"),
+        ("keys.create", {"name": "a\x00b", "scopes": ["*"]}, "name must be a text"),
+        ("quarantine.list", {"limit": 10**9}, "limit must be a number from 1 to 500"),
+        ("quarantine.list", {"limit": True}, "limit must be a number from 1 to 500"),
+        ("quarantine.list", {"outcome": "stored"}, "outcome must be one of"),
+        ("dead-letters.drop", {"id": "9" * 30}, "id must be the number"),
+    ],
+)
+def test_the_socket_answers_nonsense_with_a_sentence(place: Any, verb: str, arguments: Any, words: str) -> None:
+    from smsbridge.cli.console import ask
+    from smsbridge.cli.shared import read_config
+
+    with pytest.raises(NotDone, match=words.replace("'", ".")):
+        ask(read_config(place.file), verb, arguments)
+
+
+def test_the_socket_of_a_running_bridge_answers_nonsense_too(place: Any) -> None:
+    with place.serving():
+        path = place.folder / "data" / "admin.sock"
+        with pytest.raises(NotDone, match="There is no verb"):
+            ask_daemon(path, "nonsense", {})
+        with pytest.raises(NotDone, match="must be an object"):
+            ask_daemon(path, "keys.create", [])  # type: ignore[arg-type]
+        assert ask_daemon(path, "bridge.show", {})["public_url"] == "http://127.0.0.1:8398"
+
+
+def test_numbers_are_listed_and_a_number_is_connected_and_given_back(
+    configured: Callable[[str], Any], simulator_elsewhere: Simulator
+) -> None:
+    place = configured("")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    text = place.file.read_text().replace("port = 0", f"port = {port}").replace(":8398", f":{port}")
+    place.file.write_text(text.replace("[[senders]]", f'api_url = "{simulator_elsewhere.url}"\n[[senders]]'))
+    webhook = f"http://127.0.0.1:{port}/hooks/carriers/twilio"
+    numbers = place.ask("numbers", "list", "twilio")
+    assert {(each["number"], each["sender"], each["connected"]) for each in numbers} == {
+        ("+15005550006", True, False),
+        ("+15005550010", False, False),
+    }
+    with place.serving():
+        # A public address that is none has to be forced, which is the point of this address.
+        refused = place.run("connect", "twilio", "--number", "+15005550006")
+        assert refused.exit_code == 1
+        assert "fail  public_url" in refused.stdout
+        connected = place.run("connect", "twilio", "--number", "+15005550006", "--force")
+        assert connected.exit_code in {0, 1}
+        assert f"is now POST {webhook}" in connected.stdout
+    listed = {each["number"]: each["connected"] for each in place.ask("numbers", "list", "twilio")}
+    assert listed == {"+15005550006": True, "+15005550010": False}
+    given_back = place.run("disconnect", "twilio")
+    assert given_back.exit_code == 0, given_back.output
+    assert not any(each["connected"] for each in place.ask("numbers", "list", "twilio"))
+
+
+def test_the_demo_says_where_everything_is_and_ends_when_told(tmp_path: Path, place: Any) -> None:
+    ready = tmp_path / "ready.json"
+    with place.process("demo", "--port", "0", "--ready-file", str(ready), "--quiet", "--chaos", "dup=5") as demo:
+        assert demo.stdout is not None
+        said = ""
+        while "Ctrl-C" not in said:
+            line = demo.stdout.readline()
+            assert line, demo.communicate()
+            said += line
+        facts = json.loads(ready.read_text())
+        assert facts["api_url"] in said
+        port = urllib.parse.urlsplit(facts["api_url"]).port
+        assert port is not None
+        assert get(port, "/v1/messages", facts["api_key"]) == 200
+        demo.send_signal(signal.SIGINT)
+        demo.communicate(timeout=20)
+    assert demo.returncode == 0
+
+
+def test_a_fault_that_does_not_exist_is_wrong_usage(place: Any) -> None:
+    result = place.run("demo", "--chaos", "earthquake=100")
+    assert result.exit_code == 2
+    assert "earthquake" in result.stderr

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from e2e.driving import Api, Phone, Process, browsing, wait_for_file
+
+_numbers = itertools.count(100)
+
+
+@dataclass
+class Demo:
+    """A running demo, with everything it wrote into its ready file."""
+
+    ready: dict[str, Any]
+    process: Process
+    session: aiohttp.ClientSession
+    api: Api
+
+    def phone(self, number: str = "") -> Phone:
+        """A phone nobody used before, so that stories do not meet."""
+        return Phone(self.session, self.ready["simulator_url"], number or f"+1415555{next(_numbers):04d}")
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture
+async def demo(demo_folder: Path) -> AsyncIterator[Demo]:
+    """`smsbridge demo --port 0 --ready-file FILE`, started anew for each story."""
+    folder = demo_folder / f"run{next(_numbers)}"
+    folder.mkdir()
+    ready_file = folder / "ready.json"
+    process = await Process.start(
+        "demo", "--port", "0", "--ready-file", str(ready_file), "--keep", str(folder / "data"), log=folder / "log"
+    )
+    try:
+        ready = await wait_for_file(ready_file, process)
+        async with browsing() as session:
+            yield Demo(
+                ready=ready, process=process, session=session, api=Api(session, ready["api_url"], ready["api_key"])
+            )
+    finally:
+        code = await process.stop() if process.is_running else None
+    said = process.said()
+    assert code == 0, said[-4_000:]
+    assert "Traceback" not in said, said[-4_000:]
+
+
+Factory = Callable[[], Demo]
