@@ -129,34 +129,42 @@ async def _welcome(
 
 
 def _banner(facts: dict[str, str], options: DemoOptions) -> str:
-    phone = PHONE.replace("+", "%2B")
+    """Every command can be typed as it stands, one after the other; a test does."""
+    api, phone = facts["api_url"], f"{facts['simulator_url']}/api/phones/{PHONE.replace('+', '%2B')}"
+    key, body = '-H "Authorization: Bearer $KEY"', "-H 'Content-Type: application/json'"
     store = f"in {options.keep}" if options.keep else "temporary; keep it with --keep DIR"
     return f"""
 smsbridge {__version__}  demo: nothing leaves this computer
 
-  API        {facts["api_url"]}    documented at {facts["api_url"].removesuffix("/v1")}/docs
+  API        {api}    documented at {api.removesuffix("/v1")}/docs
   API key    {facts["api_key"]}
   Carrier    simulator at {facts["simulator_url"]}, our number {facts["sender"]}
   Store      {store}
 
-Text us from a phone (another terminal):
+Text us from a phone (in another terminal):
 
-  curl -s {facts["simulator_url"]}/api/phones/{phone}/messages \
-       -H 'Content-Type: application/json' -d '{{"text": "Hi, where is my order?"}}'
+  curl -s {phone}/messages -d '{{"text": "Hi, where is my order?"}}'
 
-See it arrive as a chat interaction, and answer it:
+See it arrive as a chat interaction, answer it, and look at the phone:
 
   export KEY={facts["api_key"]}
-  curl -s {facts["api_url"]}/interactions -H "Authorization: Bearer $KEY"
-  curl -s {facts["api_url"]}/messages -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+  curl -s {api}/interactions {key}
+  curl -s {api}/messages {key} {body} \\
        -d '{{"to": "{PHONE}", "text": "On its way.", "agent": "you"}}'
+  curl -s {phone}/messages
 
-Now make it a landline, answer again, and look at the transcript for the notice:
+Make it a landline, answer again, and read what the agent is told:
 
-  curl -s -X PUT {facts["simulator_url"]}/api/phones/{phone} \
-       -H 'Content-Type: application/json' -d '{{"persona": "landline_late"}}'
-  curl -sN {facts["api_url"]}/events -H "Authorization: Bearer $KEY"     # everything as it happens
+  curl -s -X PUT {phone} -d '{{"persona": "landline_late"}}'
+  curl -s {api}/messages {key} {body} \\
+       -d '{{"to": "{PHONE}", "text": "Are you there?", "agent": "you"}}'
+  curl -s {api}/notices {key}
 
+Everything that happens, from the beginning and on:
+
+  curl -sN '{api}/events?last_event_id=0' {key}
+
+Pictures, other phones and faults: docs/simulator.md
 What goes over the wire is shown here. Ctrl-C ends the demo.
 """
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
+import subprocess
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -286,23 +290,61 @@ def test_numbers_are_listed_and_a_number_is_connected_and_given_back(
     assert not any(each["connected"] for each in place.ask("numbers", "list", "twilio"))
 
 
+@contextmanager
+def demonstrating(place: Any, *options: str) -> Iterator[str]:
+    """What the demo says; it ends with 0 when it is told to."""
+    with place.process("demo", "--port", "0", "--quiet", *options) as demo:
+        try:
+            said = ""
+            while "Ctrl-C" not in said:
+                line = demo.stdout.readline()
+                assert line, demo.communicate()
+                said += line
+            yield said
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.communicate(timeout=20)
+    assert demo.returncode == 0
+
+
 def test_the_demo_says_where_everything_is_and_ends_when_told(tmp_path: Path, place: Any) -> None:
     ready = tmp_path / "ready.json"
-    with place.process("demo", "--port", "0", "--ready-file", str(ready), "--quiet", "--chaos", "dup=5") as demo:
-        assert demo.stdout is not None
-        said = ""
-        while "Ctrl-C" not in said:
-            line = demo.stdout.readline()
-            assert line, demo.communicate()
-            said += line
+    with demonstrating(place, "--ready-file", str(ready), "--chaos", "dup=5") as said:
         facts = json.loads(ready.read_text())
         assert facts["api_url"] in said
         port = urllib.parse.urlsplit(facts["api_url"]).port
         assert port is not None
         assert get(port, "/v1/messages", facts["api_key"]) == 200
-        demo.send_signal(signal.SIGINT)
-        demo.communicate(timeout=20)
-    assert demo.returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="types what a newcomer types, which needs curl")
+def test_what_the_demo_says_can_be_typed_as_it_stands_and_ends_in_a_notice(place: Any) -> None:
+    with demonstrating(place) as said:
+        typed = type_what_it_says(said)
+    assert "Hi, where is my order?" in typed
+    assert "On its way." in typed
+    assert '"kind":"not_sms_capable"' in typed
+    assert "event: notice.raised" in typed
+
+
+def type_what_it_says(said: str) -> str:
+    """A newcomer's terminal: each printed command once, in order, and again while what it shows is not there yet."""
+    (export,) = re.findall(r"^  (export .*)$", said, re.MULTILINE)
+    commands = re.findall(r"^  curl ((?:.*\\\n)*.*)$", said, re.MULTILINE)
+    typed = []
+    for command in commands:
+        last = "event: notice.raised" if "/events" in command else "not_sms_capable" if "/notices" in command else "{"
+        for _ in range(20):
+            done = subprocess.run(
+                ["sh", "-c", f"{export}\ncurl --max-time 1 {command}"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if last in done.stdout:
+                break
+        typed.append(done.stdout)
+    return "\n".join(typed)
 
 
 def test_a_fault_that_does_not_exist_is_wrong_usage(place: Any) -> None:
