@@ -128,6 +128,34 @@ def test_without_a_configuration_it_says_where_to_begin(
     assert "smsbridge demo" in result.stderr
 
 
+def test_who_must_not_read_the_configuration_is_told_as_whom_to_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In place of a user who may not enter /etc/smsbridge: these tests may run as root, who may."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "exists", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    result = CliRunner().invoke(main, ["readyz"])
+    assert result.exit_code == 78, result.output
+    assert "smsbridge.toml: must not be read by you. Run this as the user that runs the bridge." in result.stderr
+
+
+def test_a_variable_that_nobody_reads_is_told_beside_what_it_leaves_missing(tmp_path: Path) -> None:
+    CliRunner().invoke(main, ["init", str(tmp_path), "--account-sid", SID, "--number", "+15005550006", "--no-input"])
+    (tmp_path / ".env").write_text("SMSBRIDGE_CARRIERS__TWILIO__AUTH_TOKEN=token\n")
+    wrong = ["check-config", str(tmp_path / "smsbridge.toml")]
+    result = CliRunner().invoke(main, wrong)
+    assert result.exit_code == 78
+    assert "carriers.twilio.auth_token: is missing" in result.stderr
+    assert "Warning: .env: SMSBRIDGE_CARRIERS__TWILIO__AUTH_TOKEN: is not read." in result.stderr
+    (warning,) = json.loads(CliRunner().invoke(main, [*wrong, "--json"]).stdout)["warnings"]
+    assert warning["key"] == "SMSBRIDGE_CARRIERS__TWILIO__AUTH_TOKEN"
+
+
 def test_a_configuration_in_the_environment_alone_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     environment = {
@@ -156,6 +184,8 @@ def test_init_writes_what_check_config_takes(tmp_path: Path) -> None:
     checked = CliRunner().invoke(main, ["check-config", str(folder / "smsbridge.toml")])
     assert checked.exit_code == 0, checked.output
     assert "crm (webhook)" in checked.stdout
+    for line in result.stdout.partition("Next:")[2].split("\n"):
+        assert not line or str(folder / "smsbridge.toml") in line  # each can be typed where init was
 
 
 @pytest.mark.parametrize("token", ["plain", "it's $HOME", "a\\b#c", '"quoted"', " # ", "=", "${x}"])

@@ -169,6 +169,11 @@ def test_one_underscore_where_two_are_meant_is_warned_of(file: Path) -> None:
     assert "two underscores" in str(warning)
 
 
+def test_an_unknown_table_in_a_variable_is_found_in_that_variable(file: Path) -> None:
+    (problem,) = problems_of(file, GOOD, {"SMSBRIDGE__SERVR__PORT": "1"})
+    assert problem == "SMSBRIDGE__SERVR__PORT: servr: there is no such key. Did you mean server?"
+
+
 def test_a_desktop_that_is_the_only_one_takes_all_texts(file: Path) -> None:
     crm = f'[desktops.crm]\ntype = "webhook"\nurl = "https://crm.example/sms"\nsecret = "{SECRET}"\n'
     assert read(file, GOOD + crm).settings.interactions.desktop == "crm"

@@ -17,6 +17,7 @@ from smsbridge.cli.shared import (
     print_checks,
     print_json,
     print_problems,
+    print_warnings,
     read_config,
     with_config,
 )
@@ -74,7 +75,8 @@ def init(
     click.echo(f"Wrote {file}\nWrote {dotenv} (secrets, mode 0600)\n\nNext:")
     if not (start.account_sid and start.auth_token and start.number):
         click.echo("  fill in what is missing in both")
-    click.echo(f"  smsbridge check-config {file}\n  smsbridge serve --config {file}\n  smsbridge connect twilio")
+    click.echo(f"  smsbridge check-config {file}\n  smsbridge serve --config {file}")
+    click.echo(f"  smsbridge connect twilio --config {file}    # in another terminal")
 
 
 @click.command("check-config")
@@ -88,9 +90,10 @@ def check_config(*, file: Path | None, config: Path | None, offline: bool, as_js
         loaded = read_config(file or config)
     except ConfigProblems as error:
         if as_json:
-            print_json({"valid": False, "problems": [_show(each) for each in error.problems], "warnings": []})
+            problems, warnings = ([_show(each) for each in told] for told in (error.problems, error.warnings))
+            print_json({"valid": False, "problems": problems, "warnings": warnings})
         else:
-            print_problems(error.problems)
+            print_problems(error)
         sys.exit(EXIT_CONFIG)
     checks = [] if offline else check_data_dir(loaded.settings.data_path)
     if as_json:
@@ -100,8 +103,7 @@ def check_config(*, file: Path | None, config: Path | None, offline: bool, as_js
         warnings = [_show(each) for each in loaded.warnings]
         print_json({"valid": not told, "problems": [_show(each) for each in told], "warnings": warnings})
     else:
-        for warning in loaded.warnings:
-            click.echo(f"Warning: {warning}", err=True)
+        print_warnings(loaded.warnings)
         print_checks(check for check in checks if check.verdict != "ok")
     if not is_healthy(checks):
         sys.exit(EXIT_CONFIG)

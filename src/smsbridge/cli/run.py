@@ -20,6 +20,7 @@ from smsbridge.cli.shared import (
     TryAgain,
     Unreachable,
     load_config,
+    print_warnings,
     with_config,
 )
 from smsbridge.config import PORT, ConfigProblems
@@ -37,8 +38,7 @@ def serve(config: Path | None) -> None:
     loaded = load_config(config)
     settings = loaded.settings
     set_up_logging(level=settings.log.level, style=settings.log.format)
-    for warning in loaded.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+    print_warnings(loaded.warnings)
     with _explained(f"{settings.server.host}:{settings.server.port}"), _runner() as runner:
         sys.exit(runner.run(app.serve(loaded)))
 

@@ -62,12 +62,20 @@ def find_config(config: Path | None) -> Path | None:
         return config
     folder = os.environ.get("CONFIGURATION_DIRECTORY")
     places = [HERE, *([Path(folder) / HERE] if folder else []), INSTALLED]
-    found = next((place for place in places if place.exists()), None)
+    found = next((place for place in places if _is_there(place)), None)
     if found is None and not any(name.startswith("SMSBRIDGE__") for name in os.environ):
         tried = ", ".join(str(place) for place in places)
         words = f"There is no configuration: tried {tried}. Write one with `smsbridge init`, name it with --config, or "
         raise Misconfigured(words + "try everything without one: smsbridge demo")
     return found
+
+
+def _is_there(place: Path) -> bool:
+    """Also where it must not be looked at: reading it then says so."""
+    try:
+        return place.exists()
+    except PermissionError:
+        return True
 
 
 def read_config(config: Path | None) -> Loaded:
@@ -80,7 +88,7 @@ def load_config(config: Path | None) -> Loaded:
     try:
         return read_config(config)
     except ConfigProblems as error:
-        print_problems(error.problems)
+        print_problems(error)
         sys.exit(EXIT_CONFIG)
 
 
@@ -109,11 +117,17 @@ def print_checks(checks: Iterable[Check]) -> None:
             click.echo(f"      → {check.cure}")
 
 
-def print_problems(problems: Sequence[Problem]) -> None:
-    for problem in problems:
+def print_problems(error: ConfigProblems) -> None:
+    for problem in error.problems:
         click.echo(str(problem), err=True)
-    count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+    print_warnings(error.warnings)
+    count = f"{len(error.problems)} problems" if len(error.problems) > 1 else "1 problem"
     click.echo(f"\nThe configuration has {count}. Every key is explained by: smsbridge config example", err=True)
+
+
+def print_warnings(warnings: Iterable[Problem]) -> None:
+    for warning in warnings:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def for_each(ids: Iterable[str], work: Callable[[str], str]) -> None:

@@ -64,12 +64,13 @@ def load(
     cross_check(settings, findings)
     made_carriers = make_carriers(settings, carriers, findings)
     made_desktops = make_desktops(settings, desktops, findings)
+    warnings = tuple(sources.locate(warning) for warning in sources.warnings)
     if findings.problems:
-        raise ConfigProblems(sources.locate(problem) for problem in findings.problems)
+        raise ConfigProblems((sources.locate(problem) for problem in findings.problems), warnings)
     return Loaded(
         settings=settings,
         carriers=made_carriers,
         desktops=made_desktops,
-        warnings=tuple(sources.locate(warning) for warning in sources.warnings),
+        warnings=warnings,
         origins=sources.origins,
     )

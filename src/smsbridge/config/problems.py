@@ -22,8 +22,10 @@ class Problem:
 
 
 class ConfigProblems(Exception):
-    """Everything that is wrong, in the order of the file; then what stands in no line."""
+    """Everything that is wrong, in the order of the file; then what stands in no line. `warnings` may say why: what
+    looks missing can stand in a variable that nobody reads."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
+        self.warnings = tuple(warnings)
         self.problems = tuple(sorted(problems, key=lambda each: (each.line == 0, each.line, each.key)))
         super().__init__("\n".join(str(each) for each in self.problems))

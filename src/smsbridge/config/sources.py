@@ -54,11 +54,11 @@ class Sources:
     warnings: list[Problem] = field(default_factory=list)
 
     def locate(self, problem: Problem) -> Problem:
-        """With the place of its key, or of the nearest table around it."""
-        path = problem.key.split(".")
-        while path and ".".join(path) not in self.origins:
-            path.pop()
-        origin = self.origins.get(".".join(path))
+        """With the place of its key, of what stands within it, or of the nearest table around it."""
+        steps = problem.key.split(".")
+        within = (key for key in self.origins if key.startswith(f"{problem.key}."))
+        around = (".".join(steps[:length]) for length in reversed(range(len(steps))))
+        origin = next((self.origins[key] for key in (problem.key, *within, *around) if key in self.origins), None)
         if origin is None or problem.source:
             return problem
         return replace(problem, line=origin.line, source=origin.source)
@@ -72,11 +72,12 @@ def read_sources(
     found = Sources()
     layers = [_read_file(file)] if file else []
     names = {section: tuple(_tables(layers[0].values, section) if layers else ()) for section in ADAPTER_TABLES}
-    layers.append(_read_variables(_read_dotenv(folder / ".env", found.problems), names, " in .env"))
+    dotenv = _read_dotenv(folder / ".env", found.problems)
+    layers.append(_read_variables(dotenv, names, " in .env"))
     layers.append(_read_credentials(environment.get("CREDENTIALS_DIRECTORY", ""), found.problems))
     layers.append(_read_variables(environment, names, ""))
     layers.append(_read_overrides(overrides or {}))
-    found.warnings.extend(_misspelt(environment))
+    found.warnings.extend([*_misspelt(dotenv, ".env"), *_misspelt(environment, "environment")])
     for layer in layers:
         _read_secret_files(layer, folder, environment.get("CREDENTIALS_DIRECTORY", ""), found)
         _overlay(found.values, layer.values)
@@ -99,6 +100,9 @@ _PUBLIC: Final = re.compile(r"_url$|_sid$|_hosts$|^events$|^type$")
 def _read_file(file: Path) -> Layer:
     try:
         text = file.read_text("utf-8")
+    except PermissionError:
+        cure = "Run this as the user that runs the bridge."
+        raise ConfigProblems([Problem(key=str(file), problem="must not be read by you.", cure=cure)]) from None
     except OSError as error:
         cure = "Write one with `smsbridge init`, or try it without with `smsbridge demo`."
         raise ConfigProblems(
@@ -192,12 +196,12 @@ _UNIT: Final = re.compile(r"_(s|ms|bytes)$")
 """Adapters' keys that are numbers say so by their unit; a token may be all digits and stays a text."""
 
 
-def _misspelt(environment: Mapping[str, str]) -> Iterator[Problem]:
+def _misspelt(variables: Mapping[str, str], source: str) -> Iterator[Problem]:
     """One underscore instead of two would otherwise be overlooked in silence."""
-    for variable in sorted(environment):
+    for variable in sorted(variables):
         if variable.startswith("SMSBRIDGE_") and not variable.startswith(ENV_PREFIX) and variable != "SMSBRIDGE_CONFIG":
             cure = f"Settings begin with {ENV_PREFIX}, with two underscores between section and key."
-            yield Problem(key=variable, problem="is not read.", cure=cure, source="environment")
+            yield Problem(key=variable, problem="is not read.", cure=cure, source=source)
 
 
 def _read_credentials(directory: str, problems: list[Problem]) -> Layer:
