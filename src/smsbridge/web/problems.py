@@ -152,7 +152,8 @@ def explain_validation(error: ValidationError, model: type[BaseModel], *, body: 
     where = "body" if body else "query"
     one = fields[0]
     count = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return Invalid(f"The {where} is not valid: {one.pointer or where} {one.detail}{count}.", *fields)
+    sentence = f"The {where} is not valid: {one.pointer or where} {one.detail}{count}"
+    return Invalid(sentence if sentence.endswith("?") else f"{sentence}.", *fields)
 
 
 def _explain(error: ErrorDetails, model: type[BaseModel], *, body: bool) -> FieldError:

@@ -98,6 +98,7 @@ async def test_what_is_wrong_is_said_with_its_field(api: Api, body: Any, pointer
     error = refused.body["errors"][0]
     assert error["pointer"] == pointer
     assert words in error["detail"]
+    assert not refused.body["detail"].endswith(("?.", ".."))
 
 
 @pytest.mark.parametrize(
