@@ -208,3 +208,16 @@ async def test_bad_input_gets_a_clear_answer(demo: Demo) -> None:
         assert answer.headers["Content-Type"] == "application/problem+json"
         if pointer:
             assert pointer in [error["pointer"] for error in answer.body["errors"]], answer.body
+
+
+async def test_a_number_that_only_the_carrier_knows_to_be_a_landline_is_warned_of_before_the_first_text(
+    demo: Demo,
+) -> None:
+    phone = demo.phone()
+    await phone.become("landline")
+    wish = {"to": phone.number, "agent": "a1"}
+    refused = await demo.api.post("/interactions", wish, status=422)
+    assert (refused["cause"], refused["overridable"]) == ("not_mobile", True)
+    opened = await demo.api.post("/interactions", {**wish, "force": True}, status=201)
+    (warning,) = [entry["notice"] for entry in await demo.api.transcript(opened["id"]) if entry["kind"] == "notice"]
+    assert (warning["kind"], warning["severity"], warning["certainty"]) == ("not_sms_capable", "warning", "possible")

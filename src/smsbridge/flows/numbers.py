@@ -129,6 +129,16 @@ def learn_capable(tx: Tx, bridge: Bridge, number: str) -> None:
     )
 
 
+async def look_up_before(bridge: Bridge, text: str) -> None:
+    """Before an agent begins with a number: what the carrier says is remembered, so that the warning comes before the
+    first text. Nothing happens for what is no number."""
+    try:
+        number = read_number(text.strip())
+    except ValueError:
+        return
+    await _learn(bridge, number)
+
+
 async def report(bridge: Bridge, text: str) -> NumberReport:
     """Everything known, asking the carrier where that is configured and nothing better is at hand.
 
@@ -138,11 +148,8 @@ async def report(bridge: Bridge, text: str) -> NumberReport:
         number = read_number(text.strip())
     except ValueError as error:
         raise Invalid(str(error), FieldError("number", str(error)), cause=Cause.INVALID_NUMBER) from None
-    learnt, opt_outs = await bridge.store.read(
-        lambda tx: (tx.capability(number, bridge.now_ms()), tx.opt_outs_of(number))
-    )
-    if learnt is None:
-        learnt = await _look_up(bridge, number)
+    learnt = await _learn(bridge, number)
+    opt_outs = await bridge.store.read(lambda tx: tx.opt_outs_of(number))
     facts = number_facts(number)
     return NumberReport(
         number=number,
@@ -154,6 +161,12 @@ async def report(bridge: Bridge, text: str) -> NumberReport:
         checked_at_ms=learnt.checked_at_ms if learnt else bridge.now_ms(),
         opted_out=tuple(state for state in opt_outs if state.opted_out),
     )
+
+
+async def _learn(bridge: Bridge, number: Number) -> Capability | None:
+    """What is remembered; else what the carrier says, where it is configured to be asked."""
+    remembered = await bridge.store.read(lambda tx: tx.capability(number, bridge.now_ms()))
+    return remembered or await _look_up(bridge, number)
 
 
 async def _look_up(bridge: Bridge, number: Number) -> Capability | None:

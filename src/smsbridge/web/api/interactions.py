@@ -9,7 +9,7 @@ from typing import Any, Final
 from smsbridge.contracts.store import Tx
 from smsbridge.domain.errors import CannotSend
 from smsbridge.domain.message import Agent, Interaction
-from smsbridge.flows import interactions, resources
+from smsbridge.flows import interactions, numbers, resources
 from smsbridge.web.api import models
 from smsbridge.web.api.reading import read_agent, read_before_id, read_id
 from smsbridge.web.api.transcripts import read_transcript
@@ -18,6 +18,7 @@ from smsbridge.web.endpoint import Answer, Call, Endpoint, write_page
 
 async def create(call: Call) -> Answer:
     body = call.body(models.InteractionIn)
+    await numbers.look_up_before(call.bridge, body.to)
 
     def begin(tx: Tx) -> dict[str, Any] | CannotSend:
         opened = interactions.open_outbound(
