@@ -174,6 +174,17 @@ def test_an_unknown_table_in_a_variable_is_found_in_that_variable(file: Path) ->
     assert problem == "SMSBRIDGE__SERVR__PORT: servr: there is no such key. Did you mean server?"
 
 
+def test_a_secret_that_cannot_be_read_hides_nothing_else_in_its_table(file: Path) -> None:
+    text = GOOD.replace('auth_token = "token-of-the-file"', 'auth_token_file = "nowhere"').replace(SID, "AC12")
+    crm = '[desktops.crm]\ntype = "webhook"\nurl = "ftp://x"\nsecret_file = "nowhere"\n'
+    assert [each.split(": ")[1] for each in problems_of(file, text + crm)] == [
+        "carriers.twilio.account_sid",
+        "carriers.twilio.auth_token_file",
+        "desktops.crm.url",
+        "desktops.crm.secret_file",
+    ]
+
+
 def test_a_desktop_that_is_the_only_one_takes_all_texts(file: Path) -> None:
     crm = f'[desktops.crm]\ntype = "webhook"\nurl = "https://crm.example/sms"\nsecret = "{SECRET}"\n'
     assert read(file, GOOD + crm).settings.interactions.desktop == "crm"

@@ -49,9 +49,10 @@ class Findings:
         if not any(key == known.key or key.startswith(f"{known.key}.") for known in self.problems):
             self.problems.append(Problem(key=key, problem=problem, cure=cure))
 
-    def lacks_a_secret(self, where: str) -> bool:
-        """Whether a secret of this table could not be read: then nothing can be said about the table as a whole."""
-        return any(each.key.startswith(f"{where}.") and each.key.endswith("_file") for each in self.problems)
+    def unread_secrets(self, where: str) -> frozenset[str]:
+        """The keys of this table whose files could not be read."""
+        files = (each.key.removeprefix(f"{where}.") for each in self.problems if each.key.startswith(f"{where}."))
+        return frozenset(key.removesuffix("_file") for key in files if key.endswith("_file"))
 
 
 def validate(raw: dict[str, Any], findings: Findings) -> Settings:
@@ -239,10 +240,9 @@ def _near(given: str, known: Iterable[str]) -> str:
 
 
 def _make(section: BaseModel, where: str, findings: Findings, make: Callable[[dict[str, Any]], T]) -> T | None:
-    if findings.lacks_a_secret(where):
-        return None
+    unread = findings.unread_secrets(where)
     own = {
-        key: value.get_secret_value() if isinstance(value, Secret) else value
+        key: "unread" if key in unread else value.get_secret_value() if isinstance(value, Secret) else value
         for key, value in (section.model_extra or {}).items()
     }
     try:
@@ -250,6 +250,8 @@ def _make(section: BaseModel, where: str, findings: Findings, make: Callable[[di
     except ValueError as error:
         for line in str(error).splitlines():
             key, _, words = line.partition(":")
+            if key.strip() in unread:
+                continue
             findings.add(f"{where}.{key.strip()}", f"{words.strip() or line}.", _suggest(key, words, own, section))
         return None
 
