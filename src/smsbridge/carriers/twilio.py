@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self, TypeGuard
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -75,6 +76,7 @@ STATUSES: Final[Mapping[str, Status]] = MappingProxyType(
     }
 )
 _INBOUND_STATUSES: Final = frozenset({"receiving", "received"})
+_ONLY_IN_TEXTS: Final = frozenset({"Body", "NumMedia", "MediaUrl0"})
 
 # https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 _OPT_OUTS: Final[Mapping[str, OptOutKind]] = MappingProxyType(
@@ -839,7 +841,7 @@ class Twilio:
             return Unrecognized(reason="no_message_sid")
         if not self._is_ours(fields.get("AccountSid") or self.account_sid):
             return Ignored(reason="wrong_account")
-        word = (fields.get("MessageStatus") or fields.get("SmsStatus") or "received").lower()
+        word = (fields.get("MessageStatus") or fields.get("SmsStatus") or "").lower()
         if word in STATUSES:
             return _receipt(
                 sid=sid,
@@ -849,7 +851,7 @@ class Twilio:
                 part_ref=_first_values(_query_pairs(url)).get("ref", ""),
             )
         # A text is told by what only texts have, so that none is lost when the words of a status change.
-        if "Body" in fields or "NumMedia" in fields or "MediaUrl0" in fields:
+        if not fields.keys().isdisjoint(_ONLY_IN_TEXTS):
             return _read_inbound(sid, fields)
         return Ignored(reason="inbound_status") if word in _INBOUND_STATUSES else Unrecognized(reason="unknown_status")
 
@@ -1010,9 +1012,10 @@ def _read_inbound(sid: str, fields: Mapping[str, str]) -> CarrierEvent:
     if not fields.get("To"):
         return Unrecognized(reason="no_recipient")
     announced = _count(fields.get("NumMedia", ""))
+    listed = takewhile(lambda n: n < announced or f"MediaUrl{n}" in fields, range(_MAX_MEDIA_LISTED))
     media = tuple(
         InboundMedia(url=fields[f"MediaUrl{n}"], content_type=fields.get(f"MediaContentType{n}", ""))
-        for n in range(max(announced, 1))
+        for n in listed
         if fields.get(f"MediaUrl{n}")
     )
     return InboundMessage(
