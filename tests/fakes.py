@@ -52,6 +52,7 @@ from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.outbound import Draft, submit
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import (
+    NOT_PROVEN,
     Answered,
     Fetch,
     Headers,
@@ -186,13 +187,14 @@ class PlainCarrier:
         fetch_status=True,
     )
     codes: ClassVar[Mapping[str, CodeMeaning]] = {}
+    refusal: ClassVar[Response] = NOT_PROVEN
     secret: str = field(default="secret", repr=False)
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:
         return cls()
 
-    def verify(self, request: Request) -> None:
+    def verify(self, request: Request, now_ms: int) -> None:
         if request.headers.get("X-Secret") != self.secret:
             raise BadSignature("the header X-Secret is not the secret")
 

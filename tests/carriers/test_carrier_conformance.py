@@ -52,6 +52,7 @@ CARRIERS = load_carriers()
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 FORM = "application/x-www-form-urlencoded"
+NOW_MS = 1_790_000_000_000
 
 REQUIRED = {
     "webhooks.json": {
@@ -236,6 +237,13 @@ def test_a_carrier_opens_nothing_reads_no_clock_and_keeps_no_log(name: str) -> N
 
 
 @every_carrier
+def test_what_is_not_believed_is_never_answered_with_success(name: str) -> None:
+    refusal = CARRIERS[name].refusal
+    assert 400 <= refusal.status <= 599
+    assert (refusal.status == 401) == ("WWW-Authenticate" in refusal.headers), "RFC 9110, 15.5.2"
+
+
+@every_carrier
 def test_the_table_of_codes_gives_each_a_meaning_of_its_own_words(name: str) -> None:
     codes = CARRIERS[name].codes
     assert codes
@@ -295,11 +303,11 @@ def test_a_webhook_becomes_its_events_and_its_answer(name: str, case: dict[str, 
     adapter, request = build(name, **case.get("settings", {})), signed_request(name, case)
     if "refused" in case:
         with pytest.raises(BadSignature) as refused:
-            adapter.verify(request)
+            adapter.verify(request, NOW_MS)
         assert case["refused"] in str(refused.value)
         assert_hidden(name, refused.value)
         return
-    adapter.verify(request)
+    adapter.verify(request, NOW_MS)
     if "unreadable" in case:
         with pytest.raises(Unreadable, match=case["unreadable"]):
             adapter.read_webhook(request)
@@ -341,7 +349,7 @@ def test_the_named_webhooks_are_what_their_names_say(name: str) -> None:
 def test_one_changed_byte_is_refused(name: str, case: dict[str, Any]) -> None:
     """Every byte of URL and body once, and every character of the signature, each changed in two ways."""
     adapter, request = build(name, **case.get("settings", {})), signed_request(name, case)
-    adapter.verify(request)
+    adapter.verify(request, NOW_MS)
     accepted = [change for change in _one_byte_changes(request, signer(name).HEADERS) if _is_accepted(adapter, change)]
     assert [change for change in accepted if not signer(name).same_meaning(request, change)] == []
 
@@ -367,7 +375,7 @@ def _changed_texts(text: str, luck: random.Random) -> Iterator[str]:
 
 def _is_accepted(adapter: Carrier, request: Request) -> bool:
     try:
-        adapter.verify(request)
+        adapter.verify(request, NOW_MS)
     except BadSignature:
         return False
     return True
@@ -380,11 +388,11 @@ def test_either_secret_is_taken_while_one_replaces_the_other_and_no_third(name: 
     assert len(account["signing_secrets"]) > 1
     for key in account["signing_secrets"]:
         signed = signer(name).sign(request, account["settings"][key])
-        build(name).verify(signed)
+        build(name).verify(signed, NOW_MS)
         with pytest.raises(BadSignature):
-            build(name, **{key: account["settings"][key][::-1]}).verify(signed)
+            build(name, **{key: account["settings"][key][::-1]}).verify(signed, NOW_MS)
     with pytest.raises(BadSignature):
-        build(name).verify(signer(name).sign(request, "neither-of-the-two"))
+        build(name).verify(signer(name).sign(request, "neither-of-the-two"), NOW_MS)
 
 
 words = st.text(max_size=30) | st.sampled_from(["", "0", "-1", "9" * 30, "true", "null", "\x00", "\ud800", "%", "+1"])
@@ -418,7 +426,7 @@ def garbage(draw: st.DrawFn, name: str) -> Request:
 def test_garbage_raises_nothing_but_what_the_contract_names(name: str, data: st.DataObject) -> None:
     adapter, request = build(name), data.draw(garbage(name))
     try:
-        adapter.verify(request)
+        adapter.verify(request, NOW_MS)
     except BadSignature as error:
         assert_hidden(name, error)
     try:

@@ -22,6 +22,7 @@ from smsbridge.wire.signing import sha256_hex
 ACCOUNT, SUBACCOUNT = "AC" + "0" * 32, "AC" + "1" * 32
 HOOK = "https://bridge.example.net/sms/hooks/carriers/twilio"
 TOKEN = "12345"
+NOW_MS = 1_790_000_000_000
 SETTINGS = "X-Twilio-Webhooks-Signature-Settings"
 
 
@@ -41,7 +42,7 @@ def signed(url: str, pairs: list[tuple[str, str]], token: str = TOKEN, algorithm
 
 def accepts(adapter: Twilio, request: Request) -> bool:
     try:
-        adapter.verify(request)
+        adapter.verify(request, NOW_MS)
     except BadSignature:
         return False
     return True
@@ -69,7 +70,7 @@ MYCOMPANY = "https://mycompany.com/myapp.php?foo=1&bar=2"
 )
 def test_the_published_vectors_fit(url: str, pairs: list[tuple[str, str]], signature: str) -> None:
     request = post(url, pairs, signature)
-    build().verify(request)
+    build().verify(request, NOW_MS)
     assert not accepts(build(auth_token="12346"), request)
     assert not accepts(build(), replace(request, body=request.body + b"&x="))
 
@@ -80,7 +81,7 @@ def test_the_published_vector_of_a_json_body_fits() -> None:
     headers = Headers({"Content-Type": "application/json", "X-Twilio-Signature": "a9nBmqA0ju/hNViExpshrM61xv4="})
     request = Request(method="POST", url=url, headers=headers, body=body)
     assert sha256_hex(body) in url
-    build().verify(request)
+    build().verify(request, NOW_MS)
     assert not accepts(build(), replace(request, body=body + b" "))
 
 
@@ -170,7 +171,7 @@ def test_what_the_package_tidies_away_is_not_taken_here(tidied: str) -> None:
 )
 def test_credentials_and_addresses_in_brackets_are_read_where_the_package_is_wrong(public: str, at_twilio: str) -> None:
     signature = signed(at_twilio.replace("user:pass@", ""), [("a", "b")])
-    build().verify(post(public, [("a", "b")], signature))
+    build().verify(post(public, [("a", "b")], signature), NOW_MS)
 
 
 @pytest.mark.parametrize("algorithm", ["HMAC_SHA1", "HMAC_SHA256"])
@@ -182,8 +183,8 @@ def test_a_shared_key_signs_with_the_hash_it_names(algorithm: str) -> None:
         signature = signed(HOOK, pairs, secret, hashed_as)
         return post(HOOK, pairs, signature, **{SETTINGS: f"key={key}, algorithm={algorithm}"})
 
-    adapter.verify(request("webhooks_sharedkey_1", "one"))
-    adapter.verify(request("webhooks_sharedkey_2", "two"))
+    adapter.verify(request("webhooks_sharedkey_1", "one"), NOW_MS)
+    adapter.verify(request("webhooks_sharedkey_2", "two"), NOW_MS)
     assert not accepts(adapter, request("webhooks_sharedkey_1", "two"))
     assert not accepts(adapter, request("webhooks_sharedkey_1", TOKEN))
     assert not accepts(adapter, request("webhooks_sharedkey_3", TOKEN))
@@ -201,13 +202,13 @@ def test_without_an_auth_token_nothing_is_taken_that_an_empty_key_signs() -> Non
 def test_a_subaccount_signs_for_itself_alone() -> None:
     adapter = build(also_accounts={SUBACCOUNT: "its-token"})
     own, theirs = [("AccountSid", ACCOUNT)], [("AccountSid", SUBACCOUNT)]
-    adapter.verify(post(HOOK, theirs, signed(HOOK, theirs, "its-token")))
-    adapter.verify(post(HOOK, own, signed(HOOK, own)))
+    adapter.verify(post(HOOK, theirs, signed(HOOK, theirs, "its-token")), NOW_MS)
+    adapter.verify(post(HOOK, own, signed(HOOK, own)), NOW_MS)
     assert not accepts(adapter, post(HOOK, own, signed(HOOK, own, "its-token")))
     assert not accepts(adapter, post(HOOK, theirs, signed(HOOK, theirs)))
     by_get = Request(method="GET", url=f"{HOOK}?AccountSid={SUBACCOUNT}")
     by_get = replace(by_get, headers=Headers({"X-Twilio-Signature": signed(by_get.url, [], "its-token")}))
-    adapter.verify(by_get)
+    adapter.verify(by_get, NOW_MS)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -238,7 +239,7 @@ def test_a_wrong_url_is_refused_and_the_right_one_named(at_twilio: str, host: st
     pairs = [("Body", "a private text")]
     request = post(HOOK, pairs, signed(at_twilio, pairs), Host=host or "bridge.example.net")
     with pytest.raises(BadSignature) as refused:
-        build().verify(request)
+        build().verify(request, NOW_MS)
     assert f"It fits {at_twilio}: " in refused.value.hint
     assert HOOK in refused.value.detail
     assert "private" not in str(refused.value)
@@ -250,7 +251,7 @@ def test_a_refusal_shows_neither_credentials_nor_the_query_which_may_hold_a_text
     at_twilio = url.replace("https://user:word@", "http://")
     request = Request(method="GET", url=url, headers=Headers({"X-Twilio-Signature": signed(at_twilio, [])}))
     with pytest.raises(BadSignature) as refused:
-        build().verify(request)
+        build().verify(request, NOW_MS)
     assert "It fits http://bridge.example.net/sms/hooks/carriers/twilio?...: " in refused.value.hint
     assert not {word for word in ("word@", "4155550142", "private") if word in str(refused.value)}
 
@@ -258,7 +259,7 @@ def test_a_refusal_shows_neither_credentials_nor_the_query_which_may_hold_a_text
 def test_a_refusal_says_when_another_account_is_named() -> None:
     pairs = [("AccountSid", SUBACCOUNT)]
     with pytest.raises(BadSignature) as refused:
-        build().verify(post(HOOK, pairs, signed(HOOK, pairs, "its-token")))
+        build().verify(post(HOOK, pairs, signed(HOOK, pairs, "its-token")), NOW_MS)
     assert "neither account_sid nor in also_accounts" in refused.value.hint
 
 
@@ -266,5 +267,5 @@ def test_nobody_makes_us_guess_over_a_huge_form() -> None:
     pairs = [("Body", "x" * 20_000)]
     signature = signed(HOOK.replace("https", "http"), pairs)
     with pytest.raises(BadSignature) as refused:
-        build().verify(post(HOOK, pairs, signature))
+        build().verify(post(HOOK, pairs, signature), NOW_MS)
     assert refused.value.hint == ""

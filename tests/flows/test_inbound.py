@@ -3,18 +3,20 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import pytest
 
-from fakes import ANN, BOB, OTHER_NUMBER, OUR_NUMBER, PlainCarrier, World
-from smsbridge.contracts.bridge import Policy, Retention
+from fakes import ANN, BOB, OTHER_NUMBER, OUR_NUMBER, START_MS, PlainCarrier, World
+from smsbridge.contracts.bridge import Account, Policy, Retention
 from smsbridge.contracts.store import Arrival, Arrived
 from smsbridge.domain.errors import BadSignature, CannotSend, Conflict, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import EntryKind, EventType
 from smsbridge.domain.message import Agent, NoticeKind
 from smsbridge.flows import inbound, interactions
+from smsbridge.wire.http import Request, Response
 
 MakeWorld = Callable[..., World]
 
@@ -238,6 +240,32 @@ async def test_an_account_that_is_not_configured_is_not_found(world: World) -> N
 
 
 # --- who it is from
+
+
+class _Dated(PlainCarrier):
+    """One whose signatures hold for five minutes, and who repeats only what was not answered for good."""
+
+    __slots__ = ()
+    refusal: ClassVar[Response] = Response(status=503)
+
+    def verify(self, request: Request, now_ms: int) -> None:
+        PlainCarrier.verify(self, request, now_ms)
+        if now_ms > START_MS + 300_000:
+            raise BadSignature("the signature is too old")
+
+
+async def test_a_carrier_says_how_it_is_refused_and_by_when_it_must_have_signed(make_world: MakeWorld) -> None:
+    world = make_world(carrier=_Dated(secret="not yet the right one"))
+    report = await world.webhook(text("c1"), secret="right")
+    assert (report.response.status, report.outcomes) == (503, ((Arrived.REFUSED, "signature"),))
+    [kept] = await arrivals(world, Arrived.REFUSED)
+
+    mended = Account(name="plain", adapter=_Dated(secret="right"))
+    world.bridge = replace(world.bridge, accounts={"plain": mended})
+    world.clock.now += 3_600_000
+    assert (await world.webhook(text("c2"), secret="right")).outcomes == ((Arrived.REFUSED, "signature"),)
+    # What lay here for an hour was five minutes old at most when it came.
+    assert await inbound.replay(world.bridge, kept.id) == [(Arrived.STORED, "message")]
 
 
 async def test_a_bad_signature_is_refused_and_forgets_nothing(make_world: MakeWorld) -> None:

@@ -18,7 +18,7 @@ from smsbridge.contracts.desktop import DesktopAbilities
 from smsbridge.contracts.store import StoreUnavailable, Tx
 from smsbridge.domain.errors import BadSignature
 from smsbridge.web.hooks import MAX_BODY_BYTES
-from smsbridge.wire.http import Request
+from smsbridge.wire.http import NOT_PROVEN, Request, Response
 from web.running import running
 
 T = TypeVar("T")
@@ -130,6 +130,13 @@ async def test_a_signature_that_does_not_match_is_refused_kept_and_explained_onc
     assert "X-Secret" in refused[0]["diagnosis"]
 
 
+async def test_a_refusal_is_told_as_one_whatever_its_status(world: World, logged: LogCapture) -> None:
+    _spy(world, [], refusal=Response(status=503))
+    async with running(world) as edge:
+        assert (await edge.ask("POST", PATH, data=body(1)))[0] == 503
+    assert [each["event"] for each in logged.entries if each["log_level"] == "warning"] == ["webhook.refused"]
+
+
 @pytest.mark.parametrize(
     ("size", "status"), [(MAX_BODY_BYTES - 1, 401), (MAX_BODY_BYTES, 401), (MAX_BODY_BYTES + 1, 413)]
 )
@@ -220,16 +227,17 @@ class _BrokenStore:
         return getattr(self._store, name)
 
 
-def _spy(world: World, seen: list[Request]) -> None:
+def _spy(world: World, seen: list[Request], refusal: Response = NOT_PROVEN) -> None:
     """Makes the carrier `plain` note what it is asked to verify, and believe none of it."""
     account = world.bridge.accounts["plain"]
 
     class Spy(type(account.adapter)):  # type: ignore[misc]
         __slots__ = ()
 
-        def verify(self, request: Request) -> None:
+        def verify(self, request: Request, now_ms: int) -> None:
             seen.append(request)
             raise BadSignature("not believed")
 
+    Spy.refusal = refusal
     accounts = {**world.bridge.accounts, "plain": replace(account, adapter=Spy())}
     world.bridge = replace(world.bridge, accounts=accounts)

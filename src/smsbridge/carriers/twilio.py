@@ -35,7 +35,7 @@ from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
-from smsbridge.wire.http import Fetch, Headers, Request, Response
+from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text, sha256_hex
 
 API_URL: Final = "https://api.twilio.com"
@@ -577,6 +577,7 @@ class Twilio:
         answers_stop=True,
     )
     codes: ClassVar[Mapping[str, CodeMeaning]] = CODES
+    refusal: ClassVar[Response] = NOT_PROVEN
 
     account_sid: str
     auth_token: str = field(default="", repr=False)
@@ -608,10 +609,11 @@ class Twilio:
 
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
-    def verify(self, request: Request) -> None:
+    def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- Twilio signs no time
         """https://www.twilio.com/docs/usage/webhooks/webhooks-security
 
         The signature covers decoded values: another spelling of the same form (`%2b` for `%2B`) is the same request.
+        It holds no time: a repeat is told by its message id.
         """
         given = request.headers.get(_SIGNATURE)
         if not given:

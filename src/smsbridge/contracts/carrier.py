@@ -80,6 +80,9 @@ class Carrier(Protocol):
     abilities: ClassVar[Abilities]
     codes: ClassVar[Mapping[str, CodeMeaning]]
     """Every documented error code. A code that is not in it is Cause.UNKNOWN."""
+    refusal: ClassVar[Response]
+    """What a request hears that `verify` did not believe: `wire.http.NOT_PROVEN`, or what makes this carrier challenge
+    or repeat. Some drop a text on a 4xx, and the fault may be in our settings."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:
@@ -89,8 +92,11 @@ class Carrier(Protocol):
         """
         ...
 
-    def verify(self, request: Request) -> None:
-        """Raises BadSignature unless the carrier itself wrote this request. `request.url` is the public URL."""
+    def verify(self, request: Request, now_ms: int) -> None:
+        """Raises BadSignature unless the carrier itself wrote this request. `request.url` is the public URL.
+
+        `now_ms` is when the request came in, for signatures that hold a time.
+        """
         ...
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:

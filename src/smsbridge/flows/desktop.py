@@ -19,7 +19,7 @@ from smsbridge.domain.retry import next_due_ms
 from smsbridge.flows import interactions, outbound, resources
 from smsbridge.flows.inbound import WebhookReport, quarantine, write_request
 from smsbridge.wire.encoding import Unreadable
-from smsbridge.wire.http import Answered, Headers, Request, Response
+from smsbridge.wire.http import NOT_PROVEN, Answered, Request, Response
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +108,7 @@ async def accept_desktop_webhook(bridge: Bridge, desktop_name: str, request: Req
     except BadSignature as bad:
         detail = bad.detail
         await bridge.store.write(lambda tx: quarantine(tx, bridge, "desktop", desktop.name, request, detail))
-        return WebhookReport(response=_NOT_PROVEN, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=str(bad))
+        return WebhookReport(response=NOT_PROVEN, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=str(bad))
     try:
         events = list(desktop.adapter.read_webhook(request)) or [Unrecognized(reason="no event in it")]
     except Unreadable as unreadable:
@@ -243,8 +243,3 @@ _WORDS = {
     Rejected: "rejected",
     SwitchedOff: "switched_off",
 }
-_NOT_PROVEN = Response(
-    status=401,
-    headers=Headers([("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Signature")]),
-    body=b"The signature did not match.\n",
-)

@@ -62,14 +62,14 @@ async def accept_webhook(bridge: Bridge, account_name: str, request: Request) ->
     diagnosis = ""
     if account.verification != "off":
         try:
-            account.adapter.verify(request)
+            account.adapter.verify(request, bridge.now_ms())
         except BadSignature as bad:
             diagnosis = str(bad)
             if account.verification == "enforce":
                 detail = bad.detail
                 await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
                 return WebhookReport(
-                    response=_NOT_PROVEN, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
+                    response=account.adapter.refusal, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
                 )
     events = read_events(account, request)
     outcomes = await bridge.store.write(lambda tx: accept_events(tx, bridge, account, request, events))
@@ -112,6 +112,8 @@ def accept_events(
 async def replay(bridge: Bridge, arrival_id: str) -> list[tuple[Arrived, str]]:
     """Takes a kept request through verification and reading again, after a secret or the code was mended.
 
+    Its age is what it was when it came: a time limit in the signature does not run while it lies here.
+
     Raises NotFound, Conflict("not_kept") for one whose bytes were not kept, or BadSignature when it still fails.
     """
     arrival = await bridge.store.read(lambda tx: tx.arrival(arrival_id))
@@ -122,7 +124,7 @@ async def replay(bridge: Bridge, arrival_id: str) -> list[tuple[Arrived, str]]:
         raise Conflict("not_kept", "Only refused, ignored and unrecognized carrier requests can be replayed.")
     request = read_request(arrival.request)
     if account.verification == "enforce":
-        account.adapter.verify(request)
+        account.adapter.verify(request, arrival.at_ms)
     events = read_events(account, request)
 
     def accept_again(tx: Tx) -> list[tuple[Arrived, str]]:
@@ -400,8 +402,3 @@ _KINDS = {
     Ignored: "ignored",
     Unrecognized: "unrecognized",
 }
-_NOT_PROVEN = Response(
-    status=401,
-    headers=Headers([("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Signature")]),
-    body=b"The signature did not match.\n",
-)

@@ -95,8 +95,8 @@ class Hooks:
         meter.count("auth_failures_total", surface="hooks", reason="signature")
         if self._explaining.allows(name):
             facts["diagnosis"] = report.diagnosis
-        proven = report.response.status not in _REFUSED
-        self._log.warning("webhook.unproven" if proven else "webhook.refused", **facts)
+        refused = Arrived.REFUSED in [outcome for outcome, _ in report.outcomes]
+        self._log.warning("webhook.refused" if refused else "webhook.unproven", **facts)
 
     def _unknown(self) -> web.Response:
         # Neither logged nor counted by name: anybody can make names up.
@@ -140,7 +140,6 @@ def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     return reason if reason in {"message", "opt_out"} else hook.rest
 
 
-_REFUSED: Final = frozenset({401, 403})
 _NOT_READ: Final = {
     TooLarge: (413, "too_large"),
     TooSlow: (408, "too_slow"),

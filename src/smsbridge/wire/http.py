@@ -114,6 +114,14 @@ class Response:
         return f"Response({self.status}, {len(self.body)} bytes)"
 
 
+NOT_PROVEN: Final = Response(
+    status=401,
+    headers=Headers([("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", "Signature")]),
+    body=b"The signature did not match.\n",
+)
+"""What most senders hear whose signature did not match."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
     """The far end answered. `elapsed_ms` is from the first byte we tried to send to the last one read."""
