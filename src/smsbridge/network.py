@@ -34,6 +34,7 @@ import smsbridge
 from smsbridge.addresses import is_metadata, is_public
 from smsbridge.contracts.network import Fetched, FetchFailed
 from smsbridge.wire.http import Answered, Fetch, Headers, MaybeSent, NotSent, Performed, Request, Response
+from smsbridge.wire.times import read_retry_after_s
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 """As `socket.getaddrinfo` gives it: family, type, protocol, canonical name, socket address."""
@@ -485,8 +486,6 @@ _HARMLESS_HEADERS: Final = frozenset({"accept", "accept-language", "user-agent"}
 _PASSING_STATUSES: Final = frozenset({404, 408, 421, 423, 425, 429})
 """Worth asking again. Carriers answer 404 for the first seconds of an attachment's life."""
 
-_MAX_WAIT_S: Final = 86_400
-
 
 class _GaveUp(Exception):
     """A download ended without a file."""
@@ -505,12 +504,11 @@ def _too_large(max_bytes: int) -> _GaveUp:
 
 
 def _gave_up_on_status(answer: aiohttp.ClientResponse) -> _GaveUp:
-    wait = answer.headers.get("Retry-After", "").strip()
     return _GaveUp(
         FetchFailed(
             reason=f"HTTP {answer.status}",
             permanent=answer.status < 500 and answer.status not in _PASSING_STATUSES,
             status=answer.status,
-            after_s=float(min(int(wait), _MAX_WAIT_S)) if re.fullmatch(r"[0-9]{1,9}", wait) else None,
+            after_s=read_retry_after_s(Headers(answer.headers.items())),
         )
     )

@@ -12,8 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self, TypeGuard
@@ -37,6 +35,7 @@ from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
 from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text, sha256_hex
+from smsbridge.wire.times import read_date, read_retry_after_s
 
 API_URL: Final = "https://api.twilio.com"
 LOOKUP_URL: Final = "https://lookups.twilio.com"
@@ -686,7 +685,7 @@ class Twilio:
         if response.status == 408 and code not in CODES:
             return Uncertain(reason="Twilio answered HTTP 408", evidence=evidence)
         if meaning.retry:
-            return RetryLater(cause=meaning.cause, after_s=_retry_after_s(response.headers), evidence=evidence)
+            return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
         return Rejected(cause=meaning.cause, evidence=evidence)
 
     # -- Media -------------------------------------------------------------------------------------------------------
@@ -1137,18 +1136,8 @@ def _read_code(value: object) -> str:
 
 
 def _read_date_ms(value: object) -> int | None:
-    """RFC 2822, always GMT at Twilio."""
-    try:
-        date = parsedate_to_datetime(_text(value))
-        return int((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def _retry_after_s(headers: Headers) -> float | None:
-    """Seconds only: a date would need a clock, and Twilio documents neither."""
-    value = headers.get("Retry-After").strip()
-    return float(value) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) else None
+    date = read_date(_text(value))
+    return None if date is None else int(date.timestamp() * 1000)
 
 
 def _evidence(code: str, text: str, http_status: int | None = None) -> Evidence:

@@ -14,7 +14,6 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
@@ -28,11 +27,11 @@ from smsbridge.domain.outcome import Accepted, DeliveryOutcome, Evidence, RetryL
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import NO_HEADERS, Headers, Request, Response
 from smsbridge.wire.signing import base64_text, hmac_digest, same_text
+from smsbridge.wire.times import read_retry_after_s
 
 TOLERANCE_S: Final = 300
 """How far a webhook's timestamp may lie from our clock, either way; what the published libraries use."""
 
-MAX_RETRY_AFTER_S: Final = 86_400
 MAX_ID_CHARS: Final = 255
 MAX_MEDIA: Final = 10
 MAX_URL_CHARS: Final = 2_048
@@ -103,7 +102,7 @@ class WebhookDesktop:
             return SwitchedOff(reason="the endpoint answered 410 Gone: it wants no more events")
         cause, meaning = ANSWERS.get(status, DOWN if status >= 500 else UNCLEAR)
         evidence = Evidence(code=str(status), text=meaning, http_status=status)
-        return RetryLater(cause=cause, after_s=_read_retry_after(response.headers), evidence=evidence)
+        return RetryLater(cause=cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
 
     def verify(self, request: Request, now_ms: int) -> None:
         signed = _read_signed(request)
@@ -457,25 +456,6 @@ def _can_be_kept(leaf: object) -> bool:
 def _rfc3339(at_ms: int) -> str:
     seconds, ms = divmod(at_ms, 1000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
-
-
-def _read_retry_after(headers: Headers) -> float | None:
-    """Seconds to wait (RFC 9110, 10.2.3). A date is measured from the answer's own Date, so that no clock is needed."""
-    value = headers.get("Retry-After").strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(min(int(value), MAX_RETRY_AFTER_S))
-    until, now = _read_date(value), _read_date(headers.get("Date"))
-    if until is None or now is None:
-        return None
-    return min(max((until - now).total_seconds(), 0.0), float(MAX_RETRY_AFTER_S))
-
-
-def _read_date(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 ADAPTER: Final[type[Desktop]] = WebhookDesktop
