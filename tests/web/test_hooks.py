@@ -70,6 +70,7 @@ async def test_many_at_once_are_each_stored_once(world: World) -> None:
         f"{PATH}/status?b=2&a=1&a=%2B1&empty=",
         f"{PATH}?q=a+b%20c",
         "/hooks/carriers/pl%61in/x%2Fy",
+        f"{PATH}/",
     ],
 )
 async def test_the_signed_url_is_the_public_one_exactly_as_asked_for(world: World, target: str) -> None:

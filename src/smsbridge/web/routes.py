@@ -38,11 +38,12 @@ def public_routes(parts: Parts, *, ops: bool) -> list[web.AbstractRouteDef]:
     endpoints = all_endpoints(parts)
     docs = DocsPages(write_document(endpoints, public_url=parts.bridge.public_url))
     return [
-        # carriers and desktops: proven by their signatures
+        # carriers and desktops: proven by their signatures. `what` may be empty: a slash too many at the carrier is
+        # part of the URL that it signs, and no reason to lose texts
         web.post("/hooks/carriers/{account}", hooks.carrier),
         web.get("/hooks/carriers/{account}", hooks.carrier, allow_head=False),
-        web.post("/hooks/carriers/{account}/{what}", hooks.carrier),
-        web.get("/hooks/carriers/{account}/{what}", hooks.carrier, allow_head=False),
+        web.post("/hooks/carriers/{account}/{what:[^/]*}", hooks.carrier),
+        web.get("/hooks/carriers/{account}/{what:[^/]*}", hooks.carrier, allow_head=False),
         web.post("/hooks/desktops/{desktop}", hooks.desktop),
         # agent systems: proven by their API key; each module of web/api lists its own
         *(_rest_route(parts.rest, endpoint) for endpoint in endpoints),
