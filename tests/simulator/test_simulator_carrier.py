@@ -79,7 +79,8 @@ class TestTwiliosOwnClient:
         now = datetime.now(UTC)
         since = await calling(lambda: sdk.messages.list(to=OURS, date_sent_after=now - timedelta(hours=1)))
         until = await calling(lambda: sdk.messages.list(to=OURS, date_sent_before=now - timedelta(days=1)))
-        assert [[message.body for message in found] for found in (since, until)] == [["today"], []]
+        on = await calling(lambda: sdk.messages.list(to=OURS, date_sent=now.date()))
+        assert [[message.body for message in found] for found in (since, until, on)] == [["today"], [], ["today"]]
 
     async def test_configures_a_number(self, sdk: TwilioClient, simulator: Simulator, bridge: Bridge) -> None:
         [own] = await calling(lambda: sdk.incoming_phone_numbers.list(phone_number=OURS))

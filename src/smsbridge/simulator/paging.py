@@ -59,9 +59,12 @@ def write_page(
 
 
 def read_filters(filters: dict[str, str]) -> Callable[[CarrierMessage], bool]:
-    """`To`, `From`, `DateSent`, `DateSent<`, `DateSent>`: whole days, or times as the SDK writes them."""
+    """`To`, `From`, `DateSent`, `DateSent<`, `DateSent>`: whole days, or times as the SDK writes them.
+
+    `DateSent` alone always means a whole day, for which the SDK writes midnight.
+    """
     to, from_ = filters.get("To"), filters.get("From")
-    on = _read_span(filters.get("DateSent"))
+    on = _read_span(filters.get("DateSent", "")[: len("2026-11-03")])
     before = _read_span(filters.get("DateSent<"))
     since = _read_span(filters.get("DateSent>"))
 
