@@ -1023,11 +1023,17 @@ def _read_inbound(sid: str, fields: Mapping[str, str]) -> CarrierEvent:
         carrier_message_id=sid,
         from_number=fields.get("From", ""),
         to_number=fields["To"],
-        text=fields.get("Body", ""),
+        text=fields.get("Body") or _read_place(fields),
         media=media,
         media_missing=max(announced - len(media), 0),
         opt_out=_OPT_OUTS.get(fields.get("OptOutType", "").upper()),
     )
+
+
+def _read_place(fields: Mapping[str, str]) -> str:
+    """What a message says that is a place on the map (RCS, WhatsApp) and has no text."""
+    point = ", ".join(filter(None, (fields.get("Latitude"), fields.get("Longitude"))))
+    return "\n".join(filter(None, (fields.get("Label"), fields.get("Address"), point)))
 
 
 def _receipt(*, sid: str, word: str, code: str, text: str, part_ref: str, carrier_at_ms: int | None = None) -> Receipt:
