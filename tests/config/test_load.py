@@ -232,7 +232,7 @@ carrier = "twilio"
         ("8", "carriers.twilio.api_key", "is missing"),
         ("8", "carriers.twilio.auth_token", "is missing"),
         ("10", "carriers.twilio.timeout", "must be at most 1m."),
-        ("11", "carriers.twilio.auth_tokn", "is no setting of Twilio"),
+        ("11", "carriers.twilio.auth_tokn", "is no setting here"),
         ("12", "carriers.twilio.account_sid", "does not look like one"),
         ("14", "carriers.other.type", "there is no carrier 'twillio'. Did you mean twilio?"),
         ("16", "senders.0.number", "write it as +14155550123."),

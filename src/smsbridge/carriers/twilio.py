@@ -10,7 +10,7 @@ Where Twilio's pages leave something open, docs/carriers/twilio.md says what is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, Self, TypeGuard
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery
+from smsbridge.contracts.settings import LOOPBACK, Reader, read_base_url, read_secret, read_settings, read_switch
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
@@ -599,7 +600,7 @@ class Twilio:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:
-        made, problems = _read_settings(settings)
+        made, problems = read_settings(settings, _READERS)
         problems += _missing(settings)
         if problems:
             raise ValueError("\n".join(problems))
@@ -796,7 +797,7 @@ class Twilio:
     def _private_hosts(self) -> tuple[str, ...]:
         """Where the operator has pointed us: an API of another address, and a content network on this computer."""
         named = () if self.api_url == API_URL else (_host_and_port(self.api_url),)
-        return (*named, *(host for host in self.media_hosts if _LOOPBACK.fullmatch(host.partition(":")[0])))
+        return (*named, *(host for host in self.media_hosts if LOOPBACK.fullmatch(host.partition(":")[0])))
 
     def _is_ours(self, account_sid: str) -> bool:
         return account_sid == self.account_sid or account_sid in self.also_accounts
@@ -1165,7 +1166,6 @@ _MEDIA_PATH: Final = re.compile(
     rf"/{_API_VERSION}/Accounts/(?P<account>AC[0-9a-fA-F]{{32}})/Messages/[A-Za-z0-9]{{1,64}}/Media/[A-Za-z0-9]{{1,64}}"
 )
 _MEDIA_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|localhost:[0-9]{1,5}")
-_LOOPBACK: Final = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def _lookup_url_beside(api_url: str) -> str:
@@ -1182,23 +1182,6 @@ def _host_and_port(url: str) -> str:
 
 
 # -- Settings --------------------------------------------------------------------------------------------------------
-
-
-def _read_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What could be read, by key, and what could not. An empty text is a setting that is not set."""
-    made: dict[str, Any] = {}
-    problems = [
-        f"{key}: is no setting of Twilio; there are {', '.join(_READERS)}" for key in settings.keys() - _READERS
-    ]
-    for key, read in _READERS.items():
-        value = settings.get(key)
-        if value is None or value == "":
-            continue
-        try:
-            made[key] = read(value)
-        except ValueError as error:
-            problems.append(f"{key}: {error}")
-    return made, problems
 
 
 def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -1219,7 +1202,7 @@ _SID_CURE: Final = "it is {prefix} and 32 hexadecimal digits, as the Twilio cons
 _ACCOUNT_SID: Final = re.compile(r"AC[0-9a-fA-F]{32}")
 
 
-def _sid_reader(prefix: str) -> Callable[[object], str]:
+def _sid_reader(prefix: str) -> Reader:
     def read(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(prefix + "[0-9a-fA-F]{32}", value):
             raise ValueError("does not look like one; " + _SID_CURE.format(prefix=prefix))
@@ -1228,15 +1211,9 @@ def _sid_reader(prefix: str) -> Callable[[object], str]:
     return read
 
 
-def _read_secret(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise ValueError("is not a text without blanks and line ends; give the secret alone")
-    return value
-
-
 def _read_shared_keys(value: object) -> dict[str, str]:
     if isinstance(value, Mapping):
-        return {str(key): _read_secret(secret) for key, secret in value.items()}
+        return {str(key): read_secret(secret) for key, secret in value.items()}
     raise ValueError('is not a table; give the secrets by the id of the key, like { webhooks_sharedkey_1 = "..." }')
 
 
@@ -1247,7 +1224,7 @@ def _read_accounts(value: object) -> dict[str, str]:
         raise ValueError(
             "is neither a list of account SIDs nor a table of Auth Tokens by account SID; give one of them"
         )
-    return {sid: _read_secret(token) if token else "" for sid, token in tokens.items()}
+    return {sid: read_secret(token) if token else "" for sid, token in tokens.items()}
 
 
 def _read_validity(value: object) -> int:
@@ -1256,50 +1233,30 @@ def _read_validity(value: object) -> int:
     return value
 
 
-def _read_switch(value: object) -> bool:
-    if value is True or value is False:
-        return value
-    raise ValueError("is neither true nor false; give one of them, without quotes")
-
-
 def _read_hosts(value: object) -> tuple[str, ...]:
     if not _is_list_of_texts(value) or not all(_MEDIA_HOST.fullmatch(host) for host in value):
         raise ValueError('is not a list of host names; like ["media.example.net"], where *. stands for any level')
     return tuple(value)
 
 
-def _read_base_url(value: object) -> str:
-    cure = "give https:// and a host with nothing behind it (http:// for this computer alone)"
-    try:
-        parts = urlsplit(value.rstrip("/") if isinstance(value, str) else "")
-        host, _ = parts.hostname or "", parts.port  # the port is read here: it raises when it is no number
-    except ValueError:
-        raise ValueError(f"is no URL; {cure}") from None
-    if not host or parts.username is not None or parts.path or parts.query or parts.fragment:
-        raise ValueError(f"is more or less than an address; {cure}")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _LOOPBACK.fullmatch(host)):
-        raise ValueError(f"would send credentials in the clear; {cure}")
-    return parts.geturl()
-
-
 def _is_list_of_texts(value: object) -> TypeGuard[Sequence[str]]:
     return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
-_READERS: Final[Mapping[str, Callable[[object], Any]]] = MappingProxyType(
+_READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "account_sid": _sid_reader("AC"),
-        "auth_token": _read_secret,
-        "auth_token_secondary": _read_secret,
+        "auth_token": read_secret,
+        "auth_token_secondary": read_secret,
         "shared_keys": _read_shared_keys,
         "api_key": _sid_reader("SK"),
-        "api_secret": _read_secret,
+        "api_secret": read_secret,
         "also_accounts": _read_accounts,
         "messaging_service_sid": _sid_reader("MG"),
         "validity_period_s": _read_validity,
-        "smart_encoded": _read_switch,
-        "api_url": _read_base_url,
-        "lookup_url": _read_base_url,
+        "smart_encoded": read_switch,
+        "api_url": read_base_url,
+        "lookup_url": read_base_url,
         "media_hosts": _read_hosts,
     }
 )

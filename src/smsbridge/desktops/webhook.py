@@ -11,7 +11,7 @@ import binascii
 import math
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from smsbridge.contracts.desktop import Delivery, Desktop, DesktopAbilities
+from smsbridge.contracts.settings import Reader, read_settings, read_switch
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import AgentCommand, AgentMessage, Command, DesktopEvent, Unrecognized
@@ -178,17 +179,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 
 def _read_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """What could be read, by key, and what could not. An empty text is a setting that is not set."""
-    made: dict[str, Any] = {}
-    problems = [f"{key}: unknown; known are {', '.join(READERS)}" for key in settings if key not in READERS]
-    for key, read in READERS.items():
-        value = settings.get(key)
-        if value is None or value == "":
-            continue
-        try:
-            made[key] = read(value)
-        except ValueError as error:
-            problems.append(f"{key}: {error}")
+    made, problems = read_settings(settings, READERS)
     missing = {"url": "the https address that events are posted to", "secret": "whsec_ and base64 of 24 to 64 bytes"}
     problems += [f"{key}: missing; {right}" for key, right in missing.items() if not settings.get(key)]
     return made, problems
@@ -262,17 +253,11 @@ def _read_headers(value: object) -> Headers:
     return Headers({str(name): str(text) for name, text in value.items()})
 
 
-def _read_switch(value: object) -> bool:
-    if value is True or value is False:
-        return value
-    raise ValueError("not true or false")
-
-
 OUR_HEADERS: Final = frozenset(
     {"content-type", "content-length", "content-encoding", "transfer-encoding", "host", "connection"}
 )
 
-READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+READERS: Final[Mapping[str, Reader]] = {
     "url": _read_url,
     "secret": _read_secret,
     "secret_previous": _read_secret,
@@ -280,7 +265,7 @@ READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "inbound_secret_previous": _read_secret,
     "events": _read_events,
     "headers": _read_headers,
-    "allow_http": _read_switch,
+    "allow_http": read_switch,
 }
 
 

@@ -1,0 +1,59 @@
+"""How an adapter reads its table of the configuration: each key by a reader of its own, all problems told together.
+
+A reader gives the value, or raises ValueError with `what is wrong; what would be right`, which never quotes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+Reader = Callable[[object], Any]
+
+
+def read_settings(settings: Mapping[str, Any], readers: Mapping[str, Reader]) -> tuple[dict[str, Any], list[str]]:
+    """What could be read, by key, and what could not, each `key: problem`. An empty text is a setting not set."""
+    made: dict[str, Any] = {}
+    problems = [f"{key}: is no setting here; there are {', '.join(readers)}" for key in settings if key not in readers]
+    for key, read in readers.items():
+        value = settings.get(key)
+        if value is None or value == "":
+            continue
+        try:
+            made[key] = read(value)
+        except ValueError as error:
+            problems.append(f"{key}: {error}")
+    return made, problems
+
+
+def read_secret(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError("is not a text without blanks and line ends; give the secret alone")
+    return value
+
+
+def read_switch(value: object) -> bool:
+    if value is True or value is False:
+        return value
+    raise ValueError("is neither true nor false; give one of them, without quotes")
+
+
+def read_base_url(value: object) -> str:
+    """`https://host` or `https://host:port`, to which an adapter adds its paths."""
+    cure = "give https:// and a host with nothing behind it (http:// for this computer alone)"
+    try:
+        parts = urlsplit(value.rstrip("/") if isinstance(value, str) else "")
+        host, _ = parts.hostname or "", parts.port  # the port is read here: it raises when it is no number
+    except ValueError:
+        raise ValueError(f"is no URL; {cure}") from None
+    if not host or parts.username is not None or parts.path or parts.query or parts.fragment:
+        raise ValueError(f"is more or less than an address; {cure}")
+    if parts.scheme != "https" and not (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
+        raise ValueError(f"would send credentials in the clear; {cure}")
+    return parts.geturl()
+
+
+LOOPBACK: Final = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+"""The hosts that are this computer."""
