@@ -877,8 +877,6 @@ def _covered_pairs(request: Request) -> _Pairs:
         if request.body:
             raise BadSignature(f"A {request.method[:10]} request has a body, which no signature covers.")
         return ()
-    if not request.body:
-        return ()
     if request.content_type in (_FORM, ""):
         try:
             pairs = read_form(request.body)
