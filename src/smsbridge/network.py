@@ -19,7 +19,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message as MimeHeaders
 from pathlib import Path
 from typing import Any, Final, cast
@@ -140,7 +140,12 @@ class HttpNetwork:
     async def _follow(self, fetch: Fetch, into: Path) -> Fetched:
         request = fetch.request
         for _ in range(self._limits.redirects + 1):
-            async with self._hop(fetch, request) as answer:
+            url = _read_foreign_url(request.url)
+            if not _is_listed(url, fetch.credentials_hosts):
+                # For good: what this host redirects to is its wish and not ours, wherever it lies.
+                harmless = (pair for pair in request.headers if pair[0].lower() in _HARMLESS_HEADERS)
+                request = replace(request, headers=Headers(harmless))
+            async with self._hop(fetch, request, url) as answer:
                 if answer.status not in _REDIRECTS:
                     return await self._download(answer, fetch, into)
                 target = _read_redirect(request.url, answer.headers.get("Location", ""))
@@ -149,24 +154,20 @@ class HttpNetwork:
         raise _gave_up("too many redirects")
 
     @contextlib.asynccontextmanager
-    async def _hop(self, fetch: Fetch, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _hop(self, fetch: Fetch, request: Request, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request of a download, on a connection that nothing else shares."""
-        url = _read_foreign_url(request.url)
         private = _is_listed(url, fetch.private_hosts)
         if url.scheme != "https" and not private:
             raise _gave_up("not https")
         if not _is_listed(url, fetch.hosts):
             raise _gave_up("a host that is not on the list")
         guard = _Guard(_is_nameable if private else is_public, self._open_socket)
-        headers = request.headers
-        if not _is_listed(url, fetch.credentials_hosts):
-            headers = Headers(pair for pair in headers if pair[0].lower() in _HARMLESS_HEADERS)
         async with self._session(guard, fresh=True) as session:
             try:
                 answer = await session.request(
                     request.method,
                     url,
-                    headers=_write_headers(headers),
+                    headers=_write_headers(request.headers),
                     data=_write_body(request.body),
                     allow_redirects=False,
                     trace_request_ctx=_Flight(started_s=0),

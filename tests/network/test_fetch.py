@@ -206,6 +206,13 @@ async def test_a_download_that_is_called_off_leaves_nothing(network: HttpNetwork
 
 
 class TestRedirects:
+    async def test_no_other_host_sends_our_credentials_back_to_ours(self, network: HttpNetwork, into: Path) -> None:
+        async with FaultServer() as carrier, FaultServer(redirecting(carrier.url + "secrets")) as other:
+            carrier.play(redirecting(other.url, 307), answering(200, b"picture"))
+            fetched = await network.fetch(a_fetch(carrier.url, carrier.netloc, other.netloc), into)
+            assert isinstance(fetched, Fetched)
+            assert ["authorization" in asked.headers for asked in carrier.requests] == [True, False]
+
     async def test_are_followed_and_the_other_host_sees_no_credentials(self, network: HttpNetwork, into: Path) -> None:
         async with FaultServer(answering(200, b"picture")) as other, FaultServer() as carrier:
             carrier.play(redirecting(other.url + "file%2F1?sig=%3D", 307))

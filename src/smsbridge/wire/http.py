@@ -163,7 +163,8 @@ class Fetch:
     hosts: tuple[str, ...]
     """The hosts (`name` or `name:port`) that may be called at all, redirects included. `*.` matches any level."""
     credentials_hosts: tuple[str, ...]
-    """The hosts that may see the request's Authorization and Cookie headers. A redirect elsewhere goes without."""
+    """The hosts that may see the request's Authorization and Cookie headers. A redirect elsewhere goes without, and so
+    does whatever that one redirects to."""
     private_hosts: tuple[str, ...] = ()
     """The hosts (`name:port`) that the operator named and that may therefore lie in a private network."""
     max_bytes: int = field(default=5 * 1024 * 1024)
