@@ -317,6 +317,7 @@ def play(bench: Bench, steps: Sequence[Step]) -> None:
     assert isinstance(message, Message)
     model = Model()
     for step in steps:
+        bench.world.clock.now += 1  # what is parked is ordered by when it came, and the model by its steps
         match step:
             case ("send", outcome):
                 model_send(model, outcome, bench.send_next(outcome))
