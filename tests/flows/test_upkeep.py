@@ -6,9 +6,19 @@ import pytest
 
 from fakes import ANN, World, ok
 from smsbridge.contracts.bridge import Policy, Retention
-from smsbridge.contracts.store import KeptAnswer
+from smsbridge.contracts.jobs import NewJob
+from smsbridge.contracts.store import KeptAnswer, Tx
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.message import Attachment, AttachmentId, AttachmentState, Certainty, Direction, NoticeKind
+from smsbridge.domain.message import (
+    Attachment,
+    AttachmentId,
+    AttachmentState,
+    Capability,
+    Certainty,
+    Direction,
+    NoticeKind,
+    SmsCapable,
+)
 from smsbridge.domain.status import Status
 from smsbridge.flows import lanes, upkeep
 from smsbridge.wire.http import Answered, Request, Response
@@ -53,6 +63,40 @@ async def test_old_rows_go_and_young_ones_stay(make_world: MakeWorld) -> None:
 
     assert await world.store.read(kept) == (1, {"message.received"}, [False, True], [False, True])
     assert [message.text for message in await world.messages()] == ["old text", "young text"], "what was said stays"
+
+
+async def test_nothing_that_strangers_cause_grows_for_ever(make_world: MakeWorld) -> None:
+    """Receipts of other people's texts, work that nobody wants, numbers that somebody once asked about."""
+    world = make_world(policy=Policy(retention=Retention(arrivals_ms=DAY_MS, events_ms=DAY_MS)))
+    learnt = Capability(
+        number=ANN,
+        valid=True,
+        type="mobile",
+        sms_capable=SmsCapable.YES,
+        reason="",
+        source="lookup",
+        checked_at_ms=world.clock.now,
+        expires_at_ms=world.clock.now + DAY_MS,
+    )
+
+    def leave_behind(tx: Tx) -> None:
+        tx.save_capability(learnt)
+        tx.enqueue(NewJob(kind="?", queue="q", lane="l", ref="", due_at_ms=0, created_at_ms=0))
+        (job,) = tx.claim("q", now_ms=world.clock.now, lease_until_ms=world.clock.now, limit=1)
+        tx.bury_job(job, "nobody wants it", world.clock.now)
+
+    await world.write(leave_behind)
+    await world.webhook({"type": "receipt", "id": "of somebody else", "status": "sent"})
+
+    def kept(tx: Tx) -> list[int]:
+        known = tx.capability(ANN, learnt.checked_at_ms)
+        return [len(tx.list_unmatched_receipts()), len(tx.list_dead_letters()), int(known is not None)]
+
+    await look_after(world)
+    assert await world.store.read(kept) == [1, 1, 1]
+    world.clock.now += 2 * DAY_MS
+    await look_after(world)
+    assert await world.store.read(kept) == [0, 0, 0]
 
 
 async def test_any_number_of_old_rows_goes_in_one_look(make_world: MakeWorld) -> None:

@@ -241,10 +241,14 @@ class RetentionSection(Section):
     """How long things are kept that only prove or replay something. Transcripts are kept until erased."""
 
     arrivals: Duration = Field(
-        default=7 * DAY_MS, description="The record of every webhook, and the refused ones whole."
+        default=7 * DAY_MS,
+        description="The record of every webhook, the refused ones whole, and receipts that match no message.",
     )
     refused_kept: int = Field(default=1_000, ge=0, description="The most refused webhooks kept for each account.")
-    events: Duration = Field(default=30 * DAY_MS, description="The event log: how far back a stream can resume.")
+    events: Duration = Field(
+        default=30 * DAY_MS,
+        description="The event log: how far back a stream can resume. Dead letters go with it.",
+    )
     answers: Duration = Field(default=7 * DAY_MS, description="The answers to requests with an Idempotency-Key.")
 
 

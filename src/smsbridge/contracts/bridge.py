@@ -59,9 +59,11 @@ class Retention:
     """How long rows are kept that only prove or replay something. Messages and transcripts are kept until erased."""
 
     arrivals_ms: int = 7 * 86_400_000
+    """Receipts that match no message as well."""
     refused_kept: int = 1_000
     """Of each account; older refused requests go first."""
     events_ms: int = 30 * 86_400_000
+    """Dead letters as well: once its event is forgotten, a delivery has nothing to tell any more."""
     answers_ms: int = 7 * 86_400_000
 
 

@@ -78,7 +78,10 @@ def _trim(tx: Tx, bridge: Bridge) -> int:
     now_ms, keep = bridge.now_ms(), bridge.policy.retention
     return (
         tx.trim_arrivals(now_ms - keep.arrivals_ms)
+        + tx.trim_unmatched_receipts(now_ms - keep.arrivals_ms)
         + tx.trim_events(now_ms - keep.events_ms)
+        + tx.trim_dead_letters(now_ms - keep.events_ms)  # the event of an older one could not be told any more
+        + tx.trim_capabilities(now_ms)
         + tx.forget_answers(now_ms - keep.answers_ms)
         + tx.trim_desktop_events(now_ms - keep.answers_ms)
         + tx.trim_rate_turns(now_ms - UNUSED_MS)

@@ -9,6 +9,8 @@ import hashlib
 import hmac
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from smsbridge.contracts.jobs import DeadLetter, Job, NewJob
@@ -56,6 +58,8 @@ _NO_BEFORE: Final = "\x7f"
 _NO_SEQ: Final = 2**63 - 1
 _RARE: Final = frozenset(Status) - {Status.RECEIVED, Status.DELIVERED}
 """The statuses that the index of unfinished messages holds."""
+_KEPT: Final = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})
+"""The outcomes that the index of kept arrivals holds."""
 
 
 class Rows(Protocol):
@@ -198,7 +202,6 @@ class SqlTx:
     ) -> list[Interaction]:
         values = {
             "states": f",{','.join(sorted(states))}," if states else "",
-            "state": next(iter(states), ""),
             "any_agent": int(agent_id is None),
             "agent_id": agent_id or "",
             "contact_id": contact_id,
@@ -206,12 +209,13 @@ class SqlTx:
             "limit": limit,
         }
         if contact_id:
-            name = "list_interactions_of_contact"
-        elif len(states) == 1 and State.DONE not in states:
-            name = "list_interactions_in_state"
+            rows = self._rows.all("list_interactions_of_contact", values)
+        elif states and State.DONE not in states:
+            each_state = (self._rows.all("list_interactions_in_state", values | {"state": state}) for state in states)
+            rows = sorted(chain.from_iterable(each_state), key=itemgetter(0), reverse=True)[:limit]
         else:
-            name = "list_interactions"
-        return [records.read_interaction(row) for row in self._rows.all(name, values)]
+            rows = self._rows.all("list_interactions", values)
+        return [records.read_interaction(row) for row in rows]
 
     def idle_interactions(
         self, idle_since_ms: int, limit: int, *, waiting_at: Collection[str] = ()
@@ -248,6 +252,9 @@ class SqlTx:
 
     def forget_capability(self, number: str) -> None:
         self._rows.run("forget_capability", {"number": number})
+
+    def trim_capabilities(self, now_ms: int) -> int:
+        return self._rows.run("trim_capabilities", {"now_ms": now_ms})
 
     # --- messages
 
@@ -381,6 +388,9 @@ class SqlTx:
 
     def list_unmatched_receipts(self, *, limit: int = 50) -> list[StoredReceipt]:
         return [records.read_receipt(row) for row in self._rows.all("unmatched_receipts", {"limit": limit})]
+
+    def trim_unmatched_receipts(self, before_ms: int) -> int:
+        return self._rows.run("trim_unmatched_receipts", {"before_ms": before_ms})
 
     def receipts_of(self, message_id: str) -> list[StoredReceipt]:
         return [records.read_receipt(row) for row in self._rows.all("receipts_of", {"message_id": message_id})]
@@ -593,9 +603,6 @@ class SqlTx:
         self._rows.run("start_job", {"id": job_id})
         return records.read_job(head, token=_returned(token), now_ms=now_ms)
 
-    def renew(self, job: Job, lease_until_ms: int) -> bool:
-        return self._rows.run("renew_lease", _lease(job) | {"lease_until_ms": lease_until_ms}) == 1
-
     def close_job(self, job: Job) -> bool:
         if not self._holds(job):
             return False
@@ -688,6 +695,9 @@ class SqlTx:
     def drop_dead_letter(self, letter_id: int) -> bool:
         return self._rows.run("drop_dead_letter", {"id": letter_id}) == 1
 
+    def trim_dead_letters(self, before_ms: int) -> int:
+        return self._rows.run("trim_dead_letters", {"before_ms": before_ms})
+
     def take_rate(self, key: str, *, holder: str, now_ms: int, interval_ms: int, burst: int, units: int) -> int:
         row = self._rows.one("rate", {"key": key}) or (0, 0)
         free_at_ms, next_at_ms = max(row[0], now_ms), max(row[1], now_ms)
@@ -727,7 +737,8 @@ class SqlTx:
             "before_id": before_id or _NO_BEFORE,
             "limit": limit,
         }
-        return [records.read_arrival(row) for row in self._rows.all("list_arrivals", values)]
+        name = "list_kept_arrivals" if outcome in _KEPT else "list_arrivals"
+        return [records.read_arrival(row) for row in self._rows.all(name, values)]
 
     def count_arrivals(self) -> dict[tuple[str, Arrived], int]:
         return {(account, Arrived(outcome)): count for account, outcome, count in self._rows.all("count_arrivals", {})}

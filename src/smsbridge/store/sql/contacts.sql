@@ -60,7 +60,7 @@ UPDATE conversations SET account = :account, last_message_at_ms = :at_ms WHERE i
 SELECT {interaction} FROM interactions WHERE id = :id;
 
 -- name: interaction_by_external_id
-SELECT {interaction} FROM interactions WHERE desktop = :desktop AND external_id = :external_id
+SELECT {interaction} FROM interactions WHERE desktop = :desktop AND external_id = :external_id AND external_id <> ''
 ORDER BY id DESC LIMIT 1;
 
 -- name: newest_interaction
@@ -120,7 +120,7 @@ SELECT sender, is_opted_out, changed_at_ms FROM opt_outs WHERE number_hash = :nu
 -- name: set_opt_out
 INSERT INTO opt_outs (sender, number_hash, is_opted_out, changed_at_ms)
 VALUES (:sender, :number_hash, :is_opted_out, :at_ms)
-ON CONFLICT (sender, number_hash) DO UPDATE SET is_opted_out = excluded.is_opted_out, changed_at_ms = excluded.changed_at_ms;
+ON CONFLICT (number_hash, sender) DO UPDATE SET is_opted_out = excluded.is_opted_out, changed_at_ms = excluded.changed_at_ms;
 
 -- columns capability: number, is_valid, type, sms_capable, reason, source, checked_at_ms, expires_at_ms
 
@@ -137,6 +137,10 @@ ON CONFLICT (number) DO UPDATE SET is_valid = excluded.is_valid, type = excluded
 
 -- name: forget_capability
 DELETE FROM capabilities WHERE number = :number;
+
+-- name: trim_capabilities
+DELETE FROM capabilities WHERE number IN (
+    SELECT number FROM capabilities WHERE expires_at_ms < :now_ms ORDER BY expires_at_ms LIMIT 500);
 
 -- Erasing a person: what said who it was goes; that something was said, and when, stays.
 

@@ -28,10 +28,6 @@ RETURNING token;
 -- name: start_job
 UPDATE jobs SET attempt = attempt + 1, is_running = 1 WHERE id = :id;
 
--- name: renew_lease
-UPDATE lanes SET due_at_ms = :lease_until_ms
-WHERE lane = :lane AND token = :token AND claimed_job = :job_id;
-
 -- name: holds_lease
 SELECT 1 FROM lanes WHERE lane = :lane AND token = :token AND claimed_job = :job_id;
 
@@ -80,6 +76,10 @@ SELECT {letter} FROM dead_letters WHERE id = :id;
 
 -- name: drop_dead_letter
 DELETE FROM dead_letters WHERE id = :id;
+
+-- name: trim_dead_letters
+DELETE FROM dead_letters WHERE id IN (
+    SELECT id FROM dead_letters WHERE died_at_ms < :before_ms ORDER BY died_at_ms LIMIT 500);
 
 -- name: rate
 SELECT free_at_ms, next_at_ms FROM rates WHERE key = :key;

@@ -15,7 +15,8 @@ SELECT {event} FROM events WHERE seq = :seq;
 SELECT {event} FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit;
 
 -- name: event_bounds
-SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM events;
+-- Two questions and not one: asked for both ends at once, SQLite reads everything between them.
+SELECT coalesce((SELECT min(seq) FROM events), 0), coalesce((SELECT max(seq) FROM events), 0);
 
 -- name: trim_events
 -- Looks at the 500 oldest only, as trim_old_arrivals does.

@@ -155,6 +155,11 @@ WHERE account = :account AND key = :key;
 -- name: unmatched_receipts
 SELECT {receipt} FROM receipts WHERE message_id IS NULL ORDER BY received_at_ms DESC LIMIT :limit;
 
+-- name: trim_unmatched_receipts
+DELETE FROM receipts WHERE (account, key) IN (
+    SELECT account, key FROM receipts WHERE message_id IS NULL AND received_at_ms < :before_ms
+    ORDER BY received_at_ms LIMIT 500);
+
 -- name: receipts_of
 SELECT {receipt} FROM receipts WHERE message_id = :message_id ORDER BY received_at_ms;
 

@@ -156,6 +156,7 @@ CREATE TABLE receipts (
     PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipts_parked ON receipts (account, carrier_message_id) WHERE message_id IS NULL;
+CREATE INDEX receipts_unmatched ON receipts (received_at_ms) WHERE message_id IS NULL;
 CREATE INDEX receipts_of_message ON receipts (message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE notices (
@@ -251,6 +252,7 @@ CREATE TABLE dead_letters (
     created_at_ms INTEGER NOT NULL,
     died_at_ms    INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX dead_letters_by_age ON dead_letters (died_at_ms);
 
 -- A leaky bucket: when it is empty again, and when the next one who has to wait may come.
 CREATE TABLE rates (
@@ -272,7 +274,7 @@ CREATE TABLE opt_outs (
     number_hash   TEXT NOT NULL,
     is_opted_out  INTEGER NOT NULL,
     changed_at_ms INTEGER NOT NULL,
-    PRIMARY KEY (sender, number_hash)
+    PRIMARY KEY (number_hash, sender)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE capabilities (
@@ -285,6 +287,7 @@ CREATE TABLE capabilities (
     checked_at_ms INTEGER NOT NULL,
     expires_at_ms INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX capabilities_by_end ON capabilities (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 
 -- One row for every event of every webhook, whatever became of it.
 CREATE TABLE arrivals (
@@ -298,7 +301,7 @@ CREATE TABLE arrivals (
     request        BLOB NOT NULL DEFAULT x'',
     replayed_at_ms INTEGER
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX arrivals_kept ON arrivals (outcome, account, id) WHERE outcome IN ('ignored', 'unrecognized', 'refused');
+CREATE INDEX arrivals_kept ON arrivals (outcome, id, account) WHERE outcome IN ('ignored', 'unrecognized', 'refused');
 
 CREATE TABLE api_keys (
     id            TEXT PRIMARY KEY,
