@@ -370,3 +370,13 @@ async def test_a_retry_in_a_done_interaction_is_refused(world: World) -> None:
     )
     with pytest.raises(Conflict):
         await world.write(lambda tx: outbound.retry(tx, world.bridge, message.id))
+
+
+async def test_a_retry_that_fails_before_it_comes_to_a_try_is_told_again(world: World) -> None:
+    message = await world.send()
+    for told in (1, 2, 3):
+        world.clock.now += 4 * 3_600_000
+        await world.run_due()
+        assert (await world.message(message.id)).status is Status.FAILED
+        assert len(await world.notices()) == told
+        await world.write(lambda tx: outbound.retry(tx, world.bridge, message.id))

@@ -205,11 +205,12 @@ class ModelPart:
 
 @dataclass
 class Model:
-    """A whole text. `told` has a failure for each time that tries were spent and it came to a bad end."""
+    """A whole text. `told` has a failure for each time that it came to a bad end after a retry or a new try."""
 
     parts: list[ModelPart] = field(default_factory=lambda: [ModelPart() for _ in range(PARTS)])
     shown: str = "queued"
-    told: set[int] = field(default_factory=set)
+    retries: int = 0
+    told: set[tuple[int, int]] = field(default_factory=set)
     seen: set[tuple[Any, ...]] = field(default_factory=set)
     parked: list[tuple[int, int, str, str | None]] = field(default_factory=list)
     known_ids: set[tuple[int, int]] = field(default_factory=set)
@@ -226,8 +227,18 @@ class Model:
 
     def note(self) -> None:
         if self.status != self.shown and self.status in {"failed", "undelivered"}:
-            self.told.add(sum(part.tries for part in self.parts))
+            self.told.add((self.retries, sum(part.tries for part in self.parts)))
         self.shown = self.status
+
+    def learn_id(self, part: int, try_number: int) -> None:
+        """Whose the carrier's id is: what was parked under it comes in."""
+        if (part, try_number) in self.known_ids:
+            return
+        self.known_ids.add((part, try_number))
+        for parked in [each for each in self.parked if each[:2] == (part, try_number)]:
+            self.parked.remove(parked)
+            self.note()
+            self.parts[part].report(parked[2], parked[3], try_number)
 
 
 Step = tuple[Any, ...]
@@ -270,7 +281,6 @@ class Bench:
                 self._end(jobs[0], Later(due_at_ms=now_ms, counts=False))
                 report = Report(status=Status.SENT, carrier_message_id=id_of(begun.part.number - 1, begun.part.tries))
                 receipts.apply_report(self.tx, self.world.bridge, begun.target, report)
-                receipts.apply_parked(self.tx, self.world.bridge, "plain", report.carrier_message_id, begun.target)
             case "lost":
                 self._end(jobs[0], Done())
                 sending.doubt(self.tx, self.world.bridge, begun.message, begun.part, "lost")
@@ -327,6 +337,7 @@ def play(bench: Bench, steps: Sequence[Step]) -> None:
             case ("retry",):
                 if model.status in {"failed", "undelivered", "uncertain"}:
                     outbound.retry(tx, bridge, message.id)
+                    model.retries += 1
                     for part_model in model.parts:
                         if part_model.status in {"failed", "undelivered", "uncertain"}:
                             part_model.status, part_model.cause = "queued", None
@@ -349,11 +360,7 @@ def model_send(model: Model, outcome: str, sent: tuple[int, int] | None) -> None
     match outcome:
         case "accepted":
             part.status = "sent"
-            model.known_ids.add((sent[0], part.tries))
-            for parked in [each for each in model.parked if each[:2] == (sent[0], part.tries)]:
-                model.parked.remove(parked)
-                model.note()
-                part.report(parked[2], parked[3], part.tries)
+            model.learn_id(sent[0], part.tries)
         case "lost":
             part.status = "uncertain"
         case "rejected":
@@ -376,9 +383,9 @@ def model_receipt(
     if how == "by id" and (part, try_number) not in model.known_ids:
         model.parked.append((part, try_number, said, cause))
         return
-    if how == "by both" and try_number <= model.parts[part].tries:
-        model.known_ids.add((part, try_number))
     model.parts[part].report(said, cause, try_number)
+    if how == "by both" and try_number <= model.parts[part].tries:
+        model.learn_id(part, try_number)
 
 
 def accept(tx: Tx, bench: Bench, message: Message, step: Step) -> None:
@@ -417,3 +424,13 @@ async def test_a_doubt_is_not_a_failure(world: World) -> None:
     await world.send()
     await world.run_due()
     assert await world.notices() == []
+
+
+async def test_a_receipt_that_says_whose_the_carriers_id_is_brings_in_those_that_were_parked(world: World) -> None:
+    world.network.answer = lambda _request: lost()
+    message = await world.send()
+    await world.run_due()
+    await world.webhook({"type": "receipt", "id": "C9", "status": "delivered"})
+    await world.webhook({"type": "receipt", "id": "C9", "ref": f"{message.id}.1.1", "status": "sent"})
+    assert (await world.message(message.id)).status is Status.DELIVERED
+    assert await world.store.read(lambda tx: tx.list_unmatched_receipts()) == []

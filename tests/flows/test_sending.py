@@ -330,6 +330,21 @@ async def test_the_parts_behind_a_doubt_go_on_when_it_is_settled(world: World, s
     assert await status(world, message.id) is Status.SENT
 
 
+async def test_a_receipt_that_overtakes_a_lost_answer_leaves_no_doubt_and_no_part_behind(world: World) -> None:
+    async def taken_told_and_lost(request: Request) -> Performed:
+        if len(world.sent()) > 1:
+            return ok({"id": f"C{len(world.sent())}"})
+        await world.webhook({"type": "receipt", "id": "C1", "ref": f"{message.id}.1.1", "status": "sent"})
+        return lost()
+
+    world.network.answer = taken_told_and_lost
+    message = await world.send("word " * 100)
+    await world.send("behind it")
+    await world.run_due()
+    assert await status(world, message.id) is Status.SENT
+    assert [sent["text"] for sent in world.sent()][2:] == ["behind it"]
+
+
 async def test_the_parts_go_on_even_when_the_receipt_comes_after_the_agent_was_told(world: World) -> None:
     answers = iter([lost(), ok({"id": "C2"})])
     absent = Answered(response=Response(status=404), elapsed_ms=1)

@@ -370,8 +370,8 @@ async def test_parts_come_back_in_order_and_change(store: Store) -> None:
 
 async def test_whose_a_carriers_id_is_never_changes(store: Store) -> None:
     ours, other = (PartRef(message_id=MessageId(f"msg_{n}"), part_number=n, try_number=1) for n in (1, 2))
-    await store.write(lambda tx: tx.link_carrier_id("plain", "C1", ours))
-    await store.write(lambda tx: tx.link_carrier_id("plain", "C1", other))
+    assert await store.write(lambda tx: tx.link_carrier_id("plain", "C1", ours))
+    assert not await store.write(lambda tx: tx.link_carrier_id("plain", "C1", other))
     assert await store.read(lambda tx: tx.part_by_carrier_id("plain", "C1")) == ours
     assert await store.read(lambda tx: tx.part_by_carrier_id("second", "C1")) is None
 

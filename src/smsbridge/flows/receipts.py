@@ -51,19 +51,6 @@ def accept_receipt(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tu
     return Arrived.STORED, outcome
 
 
-def apply_parked(tx: Tx, bridge: Bridge, account: str, carrier_message_id: str, target: PartRef) -> None:
-    """Receipts that overtook the answer to the send."""
-    for parked in tx.parked_receipts(account, carrier_message_id):
-        tx.settle_receipt(parked.key, account, target.message_id, target.part_number)
-        report = Report(
-            carrier_message_id=parked.carrier_message_id,
-            status=parked.status,
-            cause=parked.cause,
-            evidence=parked.evidence,
-        )
-        apply_report(tx, bridge, target, report)
-
-
 def find_target(tx: Tx, account: str, receipt: Receipt) -> PartRef | None:
     """Whose receipt it is: by our own reference if the carrier echoed it, else by the carrier's id."""
     if receipt.part_ref:
@@ -109,7 +96,10 @@ class Report:
 
 
 def apply_report(tx: Tx, bridge: Bridge, target: PartRef, report: Report) -> bool:
-    """Moves the part and its message as the table allows. False when it told nothing new."""
+    """Moves the part and its message as the table allows. False when it told nothing new.
+
+    Once it is known whose carrier id that is, the receipts that were parked under it are applied too.
+    """
     message = tx.message(target.message_id)
     if message is None:
         return False
@@ -117,9 +107,29 @@ def apply_report(tx: Tx, bridge: Bridge, target: PartRef, report: Report) -> boo
     part = next((each for each in parts if each.number == target.part_number), None)
     if part is None or target.try_number > part.tries:
         return False
-    stale = target.try_number < part.tries
-    if report.carrier_message_id:
-        tx.link_carrier_id(message.account, report.carrier_message_id, target)
+    is_news = bool(report.carrier_message_id) and tx.link_carrier_id(message.account, report.carrier_message_id, target)
+    changed = _move(tx, bridge, message, parts, part, report, stale=target.try_number < part.tries)
+    if is_news:
+        _apply_parked(tx, bridge, message.account, report.carrier_message_id, target)
+    return changed
+
+
+def _apply_parked(tx: Tx, bridge: Bridge, account: str, carrier_message_id: str, target: PartRef) -> None:
+    """Receipts that overtook the answer to the send."""
+    for parked in tx.parked_receipts(account, carrier_message_id):
+        tx.settle_receipt(parked.key, account, target.message_id, target.part_number)
+        report = Report(
+            carrier_message_id=parked.carrier_message_id,
+            status=parked.status,
+            cause=parked.cause,
+            evidence=parked.evidence,
+        )
+        apply_report(tx, bridge, target, report)
+
+
+def _move(
+    tx: Tx, bridge: Bridge, message: Message, parts: list[Part], part: Part, report: Report, *, stale: bool
+) -> bool:
     if stale and report.status is not Status.DELIVERED:
         return False  # an earlier try's bad news: the try that is running now decides
     status = advance(part.status, REPORT[report.status])
@@ -172,7 +182,8 @@ def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) 
             notice_for(cause),
             cause,
             interaction,
-            key=f"failed:{message.id}:{sum(part.tries for part in parts)}",
+            # A retry by a person sets a new end, so its failure is told anew even if it never came to a try.
+            key=f"failed:{message.id}:{sum(part.tries for part in parts)}:{message.give_up_at_ms}",
             message=settled,
             attachment=_attachment_at_fault(tx, settled),
             evidence=at_fault.evidence if at_fault else NO_EVIDENCE,

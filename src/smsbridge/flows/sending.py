@@ -28,7 +28,7 @@ from smsbridge.domain.text import count_segments
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
-from smsbridge.flows.receipts import Report, apply_parked, apply_report, settle_message, write_part_ref
+from smsbridge.flows.receipts import Report, apply_report, settle_message, write_part_ref
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed
 
 
@@ -121,7 +121,14 @@ async def send(bridge: Bridge, sending: Sending) -> JobEnd:
         case Rejected():
             return Done(write=lambda tx: fail(tx, bridge, sending.message, sending.part, outcome), facts=facts)
         case Uncertain(reason=reason):
-            return Done(write=lambda tx: doubt(tx, bridge, sending.message, sending.part, reason), facts=facts)
+
+            def record_doubt(tx: Tx) -> None:
+                doubt(tx, bridge, sending.message, sending.part, reason)
+
+            if sending.is_last:
+                return Done(write=record_doubt, facts=facts)
+            # A receipt may have come before the answer got lost: then there is no doubt, and the next part goes.
+            return Later(due_at_ms=bridge.now_ms(), counts=False, write=record_doubt, facts=facts)
 
 
 def read_outcome(account: Account, performed: Performed) -> SendOutcome:
@@ -241,8 +248,6 @@ async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
 def _adopt(tx: Tx, bridge: Bridge, settling: Settling, report: Report) -> None:
     target = PartRef(message_id=settling.message.id, part_number=settling.part.number, try_number=settling.part.tries)
     apply_report(tx, bridge, target, report)
-    if report.carrier_message_id:
-        apply_parked(tx, bridge, settling.account.name, report.carrier_message_id, target)
 
 
 def _leave_to_the_agent(tx: Tx, bridge: Bridge, settling: Settling) -> None:
@@ -270,8 +275,6 @@ def _record_accepted(tx: Tx, bridge: Bridge, sending: Sending, outcome: Accepted
         evidence=outcome.evidence,
     )
     apply_report(tx, bridge, sending.target, report)
-    if outcome.carrier_message_id:
-        apply_parked(tx, bridge, sending.account.name, outcome.carrier_message_id, sending.target)
 
 
 def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, facts: dict[str, object]) -> JobEnd:

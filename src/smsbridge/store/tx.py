@@ -314,8 +314,8 @@ class SqlTx:
     def update_part(self, message_id: MessageId, part: Part) -> None:
         self._rows.run("update_part", records.write_part(message_id, part))
 
-    def link_carrier_id(self, account: str, carrier_message_id: str, ref: PartRef) -> None:
-        self._rows.run(
+    def link_carrier_id(self, account: str, carrier_message_id: str, ref: PartRef) -> bool:
+        linked = self._rows.run(
             "link_carrier_id",
             {
                 "account": account,
@@ -325,6 +325,7 @@ class SqlTx:
                 "try_number": ref.try_number,
             },
         )
+        return linked == 1
 
     def part_by_carrier_id(self, account: str, carrier_message_id: str) -> PartRef | None:
         row = self._rows.one("part_by_carrier_id", {"account": account, "carrier_message_id": carrier_message_id})
