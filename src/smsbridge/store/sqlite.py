@@ -342,7 +342,9 @@ def schema_version(connection: sqlite3.Connection) -> int:
 def _is_of_the_database(error: BaseException) -> bool:
     """Whether the database failed (full, broken, locked), and not what one transaction asked of it."""
     of_the_caller = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, of_the_caller)
+    if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, of_the_caller):
+        return False
+    return getattr(error, "sqlite_errorname", "") != "SQLITE_ERROR"  # a statement that makes no sense: it alone fails
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
