@@ -15,7 +15,9 @@ from smsbridge.domain.errors import BadSignature, CannotSend, Conflict, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import EntryKind, EventType
 from smsbridge.domain.message import Agent, NoticeKind
+from smsbridge.domain.status import Status
 from smsbridge.flows import inbound, interactions
+from smsbridge.flows.numbers import learn_incapable
 from smsbridge.wire.http import Request, Response
 
 MakeWorld = Callable[..., World]
@@ -338,3 +340,9 @@ async def test_a_number_that_texts_us_evidently_can(world: World) -> None:
     await world.write(lambda tx: learn_incapable(tx, world.bridge, ANN, "no", valid=True))
     await world.text("two")
     assert await world.store.read(lambda tx: tx.capability(ANN, world.clock.now)) is None
+
+
+async def test_a_number_looked_up_before_its_first_text_evidently_can(world: World) -> None:
+    await world.write(lambda tx: learn_incapable(tx, world.bridge, ANN, "A landline.", valid=True))
+    await world.text("Hello")
+    assert (await world.submit(to=ANN, text="Hi")).status is Status.QUEUED

@@ -277,3 +277,15 @@ async def test_each_agent_has_read_what_was_in_their_view(world: World) -> None:
     await do(world, interactions.mark_read, interaction, agent_id="amy", up_to_seq=10**9)
     await world.text("four")
     assert await unread("amy") == 1, "nobody has read what has not come yet"
+
+
+async def test_one_that_waits_again_is_taken_at_once_by_who_answers_by_itself(world: World) -> None:
+    await world.text("Hello")
+    interaction = await world.open_interaction()
+    assert interaction is not None
+    await world.write(lambda tx: interactions.end(tx, world.bridge, interaction.id))
+    await world.write(lambda tx: tx.save_agent_status(AgentStatus(id="amy", name="Amy", ready=True, auto_answer=True)))
+    await world.text("Anybody there?")
+    taken = await world.open_interaction()
+    assert taken is not None
+    assert (taken.id, taken.state, taken.agent) == (interaction.id, State.ACTIVE, Agent(id="amy", name="Amy"))

@@ -236,8 +236,7 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
     for attachment in attachments:
         _take_care_of(tx, bridge, interaction, replace(attachment, message_id=message.id), message, seq)
     _obey_keyword(tx, bridge, account, interaction, event, text)
-    if thread is not None:
-        tx.forget_capability(number)  # whatever was learnt, this number evidently can text
+    tx.forget_capability(number)  # whatever was learnt or looked up, this number evidently can text
     return Arrived.STORED, "message"
 
 
@@ -259,7 +258,8 @@ def _interaction_for(
         if newest.state in OPEN:
             return newest, False
         if newest.state is State.ENDED and bridge.policy.asynchronous:
-            return interactions.reactivate_quietly(tx, bridge, newest, None), False
+            revived = interactions.reactivate_quietly(tx, bridge, newest, None)
+            return interactions.answer_by_itself(tx, bridge, revived, contact), False
     is_new = conversation is None
     if conversation is None:
         conversation = interactions.new_conversation(bridge, contact, sender, account.name)
