@@ -98,6 +98,7 @@ class Daemon:
     ) -> int:
         settings = self._loaded.settings
         released = await store.write(lambda tx: _recover(tx, bridge))
+        depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
         workers = [
             Worker(
                 queue,
@@ -108,7 +109,7 @@ class Daemon:
                 concurrency=concurrency,
                 grace_s=settings.server.grace / 1000,
             )
-            for queue, concurrency in queues(bridge).items()
+            for queue, concurrency in queues(bridge, [each.queue for each in depths]).items()
         ]
         web = WebServer(
             bridge,

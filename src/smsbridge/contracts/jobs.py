@@ -42,6 +42,8 @@ class Job:
     attempt: int
     interrupted: bool
     """The attempt before this one began and never closed: the process died, so its effect may have happened."""
+    crashes: int
+    """How often in a row it has crashed before this attempt."""
     token: int
     created_at_ms: int
     claimed_at_ms: int
@@ -68,6 +70,7 @@ class Later:
     due_at_ms: int
     write: Callable[[Tx], None] = nothing
     counts: bool = True
+    crashes: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -90,6 +93,8 @@ class JobKind:
     name: str
     begin: Callable[[Tx, Job], Any | JobEnd]
     perform: Callable[[Any], Awaitable[JobEnd]]
+    give_up: Callable[[Tx, Job], None] = lambda _tx, _job: None
+    """What is written when it crashed once too often: whoever waits for the job must hear that it is over."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

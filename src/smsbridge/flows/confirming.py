@@ -82,6 +82,14 @@ async def confirm(bridge: Bridge, confirming: Confirming) -> JobEnd:
     return Done(write=record, facts={"outcome": "asked", "status": found.status if found else "unknown"})
 
 
+def give_up_confirm(tx: Tx, bridge: Bridge, job: Job) -> None:
+    named = read_part_ref(job.ref)
+    message = tx.message(named.message_id) if named else None
+    for part in tx.parts(message.id) if message else ():
+        if message is not None and named is not None and part.number == named.part_number:
+            _tell(tx, bridge, message, part)
+
+
 def _tell(tx: Tx, bridge: Bridge, message: Message, part: Part) -> None:
     """Unless it is known by now. The status stays: no failure is invented."""
     current, interaction = tx.message(message.id), tx.interaction(message.interaction_id)

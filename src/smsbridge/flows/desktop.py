@@ -36,7 +36,9 @@ def begin_deliver(bridge: Bridge) -> Callable[[Tx, Job], Delivering | JobEnd]:
         name, _, seq = job.ref.rpartition(":")
         desktop = bridge.desktops.get(name)
         event = tx.event(int(seq))
-        if desktop is None or event is None:
+        if desktop is None:
+            return Buried(reason="the desktop is no longer configured")
+        if event is None:
             return Done(facts={"outcome": "nothing_to_deliver"})
         if tx.desktop_switched_off(name):
             return Buried(reason="the desktop's endpoint is switched off (410)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from smsbridge.contracts.bridge import Bridge
@@ -14,20 +14,25 @@ from smsbridge.flows import confirming, desktop, lanes, media, sending, upkeep
 def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
     """By the name that a row's `kind` column holds."""
     kinds = (
-        _kind(bridge, lanes.SEND, sending.begin_send, sending.send),
-        _kind(bridge, lanes.SETTLE, sending.begin_settle, sending.settle),
-        _kind(bridge, lanes.CONFIRM, confirming.begin_confirm, confirming.confirm),
+        _kind(bridge, lanes.SEND, sending.begin_send, sending.send, sending.give_up_send),
+        _kind(bridge, lanes.SETTLE, sending.begin_settle, sending.settle, sending.give_up_settle),
+        _kind(bridge, lanes.CONFIRM, confirming.begin_confirm, confirming.confirm, confirming.give_up_confirm),
         _kind(bridge, lanes.DELIVER, desktop.begin_deliver, desktop.deliver),
-        _kind(bridge, lanes.FETCH, media.begin_fetch, media.fetch),
-        _kind(bridge, lanes.PREPARE, media.begin_prepare, media.prepare),
-        _kind(bridge, lanes.UPKEEP, upkeep.begin_upkeep, upkeep.keep_up),
+        _kind(bridge, lanes.FETCH, media.begin_fetch, media.fetch, media.give_up_fetch),
+        _kind(bridge, lanes.PREPARE, media.begin_prepare, media.prepare, media.give_up_prepare),
+        _kind(bridge, lanes.UPKEEP, upkeep.begin_upkeep, upkeep.keep_up, upkeep.give_up_upkeep),
     )
     return {kind.name: kind for kind in kinds}
 
 
-def queues(bridge: Bridge) -> Mapping[str, int]:
-    """Every queue and how many of its jobs may run at once."""
+def queues(bridge: Bridge, waiting: Collection[str] = ()) -> Mapping[str, int]:
+    """Every queue and how many of its jobs may run at once.
+
+    `waiting` are those in which something waits: work for an account or a desktop that is configured no more must come
+    to an end as well, and be told of, rather than lie there.
+    """
     return {
+        **dict.fromkeys(waiting, 1),
         **{lanes.send_queue(account.name): account.concurrency for account in bridge.accounts.values()},
         **{lanes.deliver_queue(each.name): each.concurrency for each in bridge.desktops.values()},
         lanes.MEDIA_QUEUE: 8,
@@ -40,5 +45,11 @@ def _kind(
     name: str,
     begin: Callable[[Bridge], Callable[[Tx, Job], Any | JobEnd]],
     perform: Callable[[Bridge, Any], Awaitable[JobEnd]],
+    give_up: Callable[[Tx, Bridge, Job], None] = lambda _tx, _bridge, _job: None,
 ) -> JobKind:
-    return JobKind(name=name, begin=begin(bridge), perform=lambda work: perform(bridge, work))
+    return JobKind(
+        name=name,
+        begin=begin(bridge),
+        perform=lambda work: perform(bridge, work),
+        give_up=lambda tx, job: give_up(tx, bridge, job),
+    )

@@ -92,6 +92,14 @@ async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
     )
 
 
+def give_up_fetch(tx: Tx, bridge: Bridge, job: Job) -> None:
+    attachment_id, _, seq = job.ref.partition(":")
+    attachment = tx.attachment(attachment_id)
+    message = tx.message(attachment.message_id or "") if attachment else None
+    if attachment is not None and message is not None and attachment.state is AttachmentState.PENDING:
+        _reject(tx, bridge, attachment, message, seq, AttachmentProblem.UNREADABLE, "an error of the bridge")
+
+
 def _fetch_failed(bridge: Bridge, fetching: Fetching, failed: FetchFailed) -> JobEnd:
     facts = {"attachment_id": fetching.attachment.id, "outcome": "not_fetched", "reason": failed.reason}
     if failed.too_large:
@@ -291,12 +299,21 @@ def _not_prepared(
     """The send job finds an attachment that is not stored and fails the message; this notice says which and why."""
     bridge.meter.count("media_rejected_total", reason=problem)
 
-    def give_up(tx: Tx) -> None:
-        rejected = replace(attachment, state=AttachmentState.REJECTED, problem=problem)
-        tx.update_attachment(rejected)
-        _release_send(tx, bridge, preparing.message)
+    return Done(
+        write=lambda tx: _refuse(tx, bridge, preparing.message, attachment, problem),
+        facts={"outcome": "rejected", "reason": reason},
+    )
 
-    return Done(write=give_up, facts={"outcome": "rejected", "reason": reason})
+
+def _refuse(tx: Tx, bridge: Bridge, message: Message, attachment: Attachment, problem: AttachmentProblem) -> None:
+    tx.update_attachment(replace(attachment, state=AttachmentState.REJECTED, problem=problem))
+    _release_send(tx, bridge, message)
+
+
+def give_up_prepare(tx: Tx, bridge: Bridge, job: Job) -> None:
+    message, attachments = tx.message(job.ref), tx.attachments(job.ref)
+    if message is not None and message.held_for_media and attachments:
+        _refuse(tx, bridge, message, attachments[0], AttachmentProblem.UNREADABLE)
 
 
 def _release_send(tx: Tx, bridge: Bridge, message: Message) -> None:

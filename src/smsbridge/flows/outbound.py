@@ -126,12 +126,14 @@ def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None
         )
     draft = Draft(interaction_id=interaction.id, agent=agent, force=True)
     try:
-        _check_sender(bridge, interaction, "")
+        sender = _check_sender(bridge, interaction, "")
         _check_contact(tx, bridge, interaction, draft)
     except CannotSend as refusal:
         return _refuse(tx, bridge, interaction, refusal)
     _take_part(tx, bridge, interaction, agent)
     now_ms = bridge.now_ms()
+    if message.account not in bridge.accounts:  # the number has moved to another account since
+        message = replace(message, account=sender.account)
     message = replace(message, give_up_at_ms=now_ms + _max_age_ms(bridge), sent_at_ms=None, cause=None)
     parts = [replace(part, status=advance(part.status, Move.RETRY)) for part in tx.parts(message_id)]
     for part in parts:

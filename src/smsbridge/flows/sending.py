@@ -142,6 +142,18 @@ def read_outcome(account: Account, performed: Performed) -> SendOutcome:
             return Uncertain(reason=reason, evidence=Evidence(text=reason, http_status=status))
 
 
+def give_up_send(tx: Tx, bridge: Bridge, job: Job) -> None:
+    """Our own error, again and again: in doubt if the bytes may have left, else failed."""
+    message = tx.message(job.ref)
+    part = next((each for each in tx.parts(job.ref) if each.status in _UNFINISHED), None)
+    if message is None or part is None or message.status not in _UNFINISHED:
+        return
+    if part.status is Status.SENDING:
+        doubt(tx, bridge, message, part, "the attempt crashed")
+    else:
+        fail(tx, bridge, message, part, Rejected(cause=Cause.UNKNOWN, evidence=Evidence(text="an error of the bridge")))
+
+
 def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected) -> None:
     """The carrier certainly does not have it and never will. Parts after it are not sent: half a text is worse."""
     current = tx.message(message.id)
@@ -194,8 +206,11 @@ def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
         message = tx.message(job.ref)
         part = next((each for each in tx.parts(job.ref) if each.status is Status.UNCERTAIN), None)
         account = bridge.accounts.get(message.account) if message else None
-        if message is None or account is None or part is None or not message.contact_number:
+        if message is None or part is None or not message.contact_number:
             return Done(facts={"outcome": "already_settled"})  # by a receipt, by an agent, or by erasing the contact
+        if account is None:
+            leave_to_the_agent(tx, bridge, message.id)
+            return Done(facts={"outcome": "cannot_be_asked"})
         since_ms = message.created_at_ms
         return Settling(
             job=job,
@@ -242,7 +257,11 @@ async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
     if again:
         bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="policy")
         return Done(write=lambda tx: resend(tx, bridge, settling.message.id), facts={"outcome": "resent"})
-    return Done(write=lambda tx: _leave_to_the_agent(tx, bridge, settling), facts={"outcome": "held"})
+    return Done(write=lambda tx: leave_to_the_agent(tx, bridge, settling.message.id), facts={"outcome": "held"})
+
+
+def give_up_settle(tx: Tx, bridge: Bridge, job: Job) -> None:
+    leave_to_the_agent(tx, bridge, job.ref)
 
 
 def _adopt(tx: Tx, bridge: Bridge, settling: Settling, report: Report) -> None:
@@ -250,9 +269,12 @@ def _adopt(tx: Tx, bridge: Bridge, settling: Settling, report: Report) -> None:
     apply_report(tx, bridge, target, report)
 
 
-def _leave_to_the_agent(tx: Tx, bridge: Bridge, settling: Settling) -> None:
-    message, interaction = tx.message(settling.message.id), tx.interaction(settling.message.interaction_id)
-    if message is None or message.status is not Status.UNCERTAIN or interaction is None:
+def leave_to_the_agent(tx: Tx, bridge: Bridge, message_id: str) -> None:
+    """Nobody knows whether it arrived, and nobody finds out: unless it is known by now, the agent is told."""
+    message = tx.message(message_id)
+    part = next((each for each in tx.parts(message_id) if each.status is Status.UNCERTAIN), None)
+    interaction = tx.interaction(message.interaction_id) if message else None
+    if message is None or part is None or interaction is None:
         return
     raise_notice(
         tx,
@@ -260,10 +282,10 @@ def _leave_to_the_agent(tx: Tx, bridge: Bridge, settling: Settling) -> None:
         NoticeKind.DELIVERY_UNCERTAIN,
         None,
         interaction,
-        key=f"uncertain:{message.id}:{settling.part.number}:{settling.part.tries}",
+        key=f"uncertain:{message.id}:{part.number}:{part.tries}",
         certainty=Certainty.POSSIBLE,
         message=message,
-        evidence=settling.part.evidence,
+        evidence=part.evidence,
     )
 
 
@@ -390,5 +412,6 @@ _OUTCOME_WORDS: Final = {
     Rejected: "rejected",
     Uncertain: "uncertain",
 }
+_UNFINISHED: Final = frozenset({Status.QUEUED, Status.SENDING})
 _LIST_BYTES: Final = 1_048_576
 _EARLIER_MS: Final = 86_400_000

@@ -13,6 +13,7 @@ from smsbridge.flows import confirming, interactions, lanes
 
 EVERY_MS: Final = 30_000
 UNUSED_MS: Final = 86_400_000
+_AFTER_GIVING_UP_MS: Final = 3_600_000
 _AT_ONCE: Final = 100
 _MOST_ROUNDS: Final = 1_000
 """Of one look; what is left then is found by the next."""
@@ -26,17 +27,25 @@ class Upkeep:
 def ensure_upkeep(tx: Tx, bridge: Bridge) -> None:
     """Puts the one recurring job in, unless it is there."""
     if tx.next_due_ms(lanes.UPKEEP_QUEUE) is None:
-        now_ms = bridge.now_ms()
-        tx.enqueue(
-            NewJob(
-                kind=lanes.UPKEEP,
-                queue=lanes.UPKEEP_QUEUE,
-                lane=lanes.UPKEEP,
-                ref="",
-                due_at_ms=now_ms,
-                created_at_ms=now_ms,
-            )
+        _enqueue(tx, bridge, bridge.now_ms())
+
+
+def give_up_upkeep(tx: Tx, bridge: Bridge, _job: Job) -> None:
+    """Looking after things must go on, whatever crashed: later, so that the dead letters of it do not pile up."""
+    _enqueue(tx, bridge, bridge.now_ms() + _AFTER_GIVING_UP_MS)
+
+
+def _enqueue(tx: Tx, bridge: Bridge, due_at_ms: int) -> None:
+    tx.enqueue(
+        NewJob(
+            kind=lanes.UPKEEP,
+            queue=lanes.UPKEEP_QUEUE,
+            lane=lanes.UPKEEP,
+            ref="",
+            due_at_ms=due_at_ms,
+            created_at_ms=bridge.now_ms(),
         )
+    )
 
 
 def begin_upkeep(_bridge: Bridge) -> Callable[[Tx, Job], Upkeep]:

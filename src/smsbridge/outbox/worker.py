@@ -195,9 +195,11 @@ class Worker:
         crashing is kept and shown, and its lane goes on."""
         self._log.exception("job.crashed", kind=job.kind, job=job.id)
         self._meter.count("job_crashes_total", kind=job.kind)
-        if job.attempt < CRASHES_ALLOWED:
-            return Later(due_at_ms=self._clock.now_ms() + _AFTER_CRASH_MS)
-        return Buried(reason="the job crashed; the log says where")
+        crashes = job.crashes + 1
+        if crashes < CRASHES_ALLOWED:
+            return Later(due_at_ms=self._clock.now_ms() + _AFTER_CRASH_MS, crashes=crashes)
+        give_up = self._kinds[job.kind].give_up
+        return Buried(reason="the job crashed; the log says where", write=lambda tx: give_up(tx, job))
 
     async def _give_back(self, job: Job) -> None:
         """We stop before it ended. That is no failed attempt; whether its effect happened, its next beginning tells."""
@@ -230,23 +232,33 @@ class Worker:
     def _end(self, tx: Tx, job: Job, end: JobEnd) -> bool:
         """False when the lease was lost meanwhile: then somebody else decides, and nothing is written."""
         try:
-            with tx.savepoint():
-                if not self._leave(tx, job, end):
-                    self._meter.count("fenced_writes_total", queue=self.queue)
-                    return False
-                end.write(tx)
+            return self._leave_and_write(tx, job, end)
         except StoreUnavailable:
             raise
         except Exception:  # noqa: BLE001 - as in _perform
-            return self._leave(tx, job, self._crashed(job))
+            crashed = self._crashed(job)
+        try:
+            return self._leave_and_write(tx, job, crashed)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - even giving it up has a bug: then it is among the dead letters at least
+            self._log.exception("job.crashed", kind=job.kind, job=job.id)
+            return self._leave(tx, job, crashed)
+
+    def _leave_and_write(self, tx: Tx, job: Job, end: JobEnd) -> bool:
+        with tx.savepoint():
+            if not self._leave(tx, job, end):
+                self._meter.count("fenced_writes_total", queue=self.queue)
+                return False
+            end.write(tx)
         return True
 
     def _leave(self, tx: Tx, job: Job, end: JobEnd) -> bool:
         match end:
             case Done():
                 return tx.close_job(job)
-            case Later(due_at_ms=due_at_ms, counts=counts):
-                return tx.postpone_job(job, due_at_ms, counts=counts)
+            case Later(due_at_ms=due_at_ms, counts=counts, crashes=crashes):
+                return tx.postpone_job(job, due_at_ms, counts=counts, crashes=crashes)
             case Buried(reason=reason):
                 return tx.bury_job(job, reason, self._clock.now_ms())
 

@@ -564,7 +564,7 @@ def write_border(mark: BorderMark) -> str:
 
 def read_job(row: Row, *, token: int, now_ms: int) -> Job:
     """The job as it is once claimed: this attempt is counted, and the one before it was cut short if it still runs."""
-    identifier, kind, queue, lane, ref, attempt, is_running, created, give_up, _due = row
+    identifier, kind, queue, lane, ref, attempt, is_running, crashes, created, give_up, _due = row
     return Job(
         id=identifier,
         kind=kind,
@@ -573,6 +573,7 @@ def read_job(row: Row, *, token: int, now_ms: int) -> Job:
         ref=ref,
         attempt=attempt + 1,
         interrupted=bool(is_running),
+        crashes=crashes,
         token=token,
         created_at_ms=created,
         claimed_at_ms=now_ms,

@@ -611,10 +611,11 @@ class SqlTx:
         self._advance_lane(job.lane)
         return True
 
-    def postpone_job(self, job: Job, due_at_ms: int, *, counts: bool) -> bool:
+    def postpone_job(self, job: Job, due_at_ms: int, *, counts: bool, crashes: int = 0) -> bool:
         if not self._holds(job):
             return False
-        self._rows.run("postpone_job", {"id": job.id, "due_at_ms": due_at_ms, "give_back": int(not counts)})
+        values = {"id": job.id, "due_at_ms": due_at_ms, "give_back": int(not counts), "crashes": crashes}
+        self._rows.run("postpone_job", values)
         self._advance_lane(job.lane)
         self.queues.add(job.queue)
         return True

@@ -1,6 +1,6 @@
 -- The durable queue: jobs in lanes. A lane's row is its head; claiming reads only heads that are due.
 
--- columns job: id, kind, queue, lane, ref, attempt, is_running, created_at_ms, give_up_at_ms, due_at_ms
+-- columns job: id, kind, queue, lane, ref, attempt, is_running, crashes, created_at_ms, give_up_at_ms, due_at_ms
 -- columns letter: id, kind, queue, lane, ref, attempts, reason, created_at_ms, died_at_ms
 
 -- name: insert_job
@@ -41,7 +41,9 @@ UPDATE lanes SET queue = :queue, due_at_ms = :due_at_ms, claimed_job = 0 WHERE l
 DELETE FROM lanes WHERE lane = :lane;
 
 -- name: postpone_job
-UPDATE jobs SET is_running = 0, due_at_ms = :due_at_ms, attempt = attempt - :give_back WHERE id = :id;
+UPDATE jobs SET is_running = 0, due_at_ms = :due_at_ms, attempt = attempt - :give_back,
+       crashes = :crashes
+WHERE id = :id;
 
 -- name: insert_dead_letter
 INSERT INTO dead_letters ({letter})

@@ -228,7 +228,8 @@ CREATE TABLE jobs (
     created_at_ms INTEGER NOT NULL,
     give_up_at_ms INTEGER,
     attempt       INTEGER NOT NULL DEFAULT 0,
-    is_running    INTEGER NOT NULL DEFAULT 0
+    is_running    INTEGER NOT NULL DEFAULT 0,
+    crashes       INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX jobs_of_lane ON jobs (lane, id);
 

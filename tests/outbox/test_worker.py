@@ -1,0 +1,298 @@
+"""The outbox at work, on a real store: order in a lane, crashes, stops, lost leases, a store that fails."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import CountingMeter, ManualClock
+from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, JobKind, Later, NewJob
+from smsbridge.contracts.store import StoreUnavailable, Tx
+from smsbridge.outbox.worker import CRASHES_ALLOWED, LEASE_MS, Worker
+from smsbridge.store.sqlite import SqliteStore
+
+Perform = Callable[[Job], Awaitable[JobEnd]]
+
+
+class Shop:
+    """A store, a clock and one kind of job, whose `perform` a test replaces."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.clock = ManualClock()
+        self.meter = CountingMeter()
+        self.begun: list[Job] = []
+        self.ended: list[str] = []
+        self.perform: Perform = self.do
+
+    async def do(self, job: Job) -> JobEnd:
+        self.ended.append(job.ref)
+        return Done()
+
+    def begin(self, _tx: Tx, job: Job) -> Job:
+        self.begun.append(job)
+        return job
+
+    def give_up(self, tx: Tx, job: Job) -> None:
+        tx.set_meta("given_up", job.ref)
+
+    async def put(self, *refs: str, lane: str = "lane", kind: str = "kind") -> None:
+        def enqueue(tx: Tx) -> None:
+            now_ms = self.clock.now_ms()
+            for ref in refs:
+                tx.enqueue(NewJob(kind=kind, queue="q", lane=lane, ref=ref, due_at_ms=now_ms, created_at_ms=now_ms))
+
+        await self.store.write(enqueue)
+
+    def worker(self, *, store: Any = None, concurrency: int = 4, grace_s: float = 5) -> Worker:
+        kind = JobKind(name="kind", begin=self.begin, perform=self.perform, give_up=self.give_up)
+        return Worker(
+            "q",
+            kinds={"kind": kind},
+            store=store or self.store,
+            clock=self.clock,
+            meter=self.meter,
+            concurrency=concurrency,
+            grace_s=grace_s,
+        )
+
+    @asynccontextmanager
+    async def open(self, **options: Any) -> AsyncIterator[Worker]:
+        worker = self.worker(**options)
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker
+        finally:
+            worker.stop()
+            await running
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Woken by commits, not by time."""
+        changed = asyncio.Event()
+        leave = self.store.subscribe(lambda _commit: changed.set())
+        try:
+            async with asyncio.timeout(20):
+                while not is_so():
+                    changed.clear()
+                    await self.store.write(lambda tx: tx.set_meta("looked", "yes"))
+                    await asyncio.sleep(0)
+        finally:
+            leave()
+
+    async def pass_time(self, ms: int) -> None:
+        """Time moves, and the worker looks."""
+        self.clock.now += ms
+        await self.put("look", lane=f"look {self.clock.now}")
+
+    async def letters(self) -> list[str]:
+        return [letter.ref for letter in await self.store.read(lambda tx: tx.list_dead_letters())]
+
+    async def waits(self) -> bool:
+        return await self.store.read(lambda tx: tx.next_due_ms("q")) is not None
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        store = SqliteStore.open(Path(folder) / "store.sqlite3")
+        yield Shop(store)
+        await store.close()
+
+
+async def test_a_lane_runs_in_the_order_it_was_filled_and_holds_up_no_other(shop: Shop) -> None:
+    free = asyncio.Event()
+
+    async def slowly(job: Job) -> JobEnd:
+        if job.ref == "slow":
+            await free.wait()
+        return await shop.do(job)
+
+    shop.perform = slowly
+    await shop.put("slow", "behind 1", "behind 2", lane="stuck")
+    await shop.put("other 1", "other 2", lane="other")
+    async with shop.open():
+        await shop.until(lambda: len(shop.ended) == 2)
+        assert shop.ended == ["other 1", "other 2"]
+        free.set()
+        await shop.until(lambda: len(shop.ended) == 5)
+    assert shop.ended[2:] == ["slow", "behind 1", "behind 2"]
+    assert not await shop.waits()
+
+
+async def test_no_more_run_at_once_than_allowed_and_none_is_forgotten(shop: Shop) -> None:
+    running, most = 0, 0
+
+    async def counted(job: Job) -> JobEnd:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        return await shop.do(job)
+
+    shop.perform = counted
+    for number in range(30):
+        await shop.put(f"{number}", lane=f"lane {number}")
+    async with shop.open(concurrency=3):
+        await shop.until(lambda: len(shop.ended) == 30)
+    assert most == 3
+
+
+@pytest.mark.parametrize("where", ["begin", "perform", "write"])
+async def test_a_job_that_keeps_crashing_is_given_up_and_its_lane_goes_on(shop: Shop, where: str) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def crash(job: Job) -> JobEnd:
+        if job.ref != "bad":
+            return await shop.do(job)
+        if where == "perform":
+            bug()
+        return Done(write=bug)
+
+    if where == "begin":
+        begin = shop.begin
+        shop.begin = lambda tx, job: bug() if job.ref == "bad" else begin(tx, job)  # type: ignore[method-assign, assignment]
+    shop.perform = crash
+    await shop.put("bad", "good")
+    crashes = ("job_crashes_total", "kind")
+    async with shop.open():
+        for number in range(1, CRASHES_ALLOWED + 1):
+            await shop.until(lambda number=number: shop.meter.counts.get(crashes) == number)
+            await shop.pass_time(5_000)
+        await shop.until(lambda: "good" in shop.ended)
+    assert await shop.letters() == ["bad"]
+    assert await shop.store.read(lambda tx: tx.meta("given_up")) == "bad"
+
+
+async def test_a_crash_after_many_ordinary_retries_is_the_first_crash(shop: Shop) -> None:
+    async def later_then_crash_once(job: Job) -> JobEnd:
+        if job.ref == "look":
+            return Done()
+        if job.attempt < 6:
+            return Later(due_at_ms=shop.clock.now)
+        if job.attempt == 6:
+            raise RuntimeError("a bug")
+        return await shop.do(job)
+
+    shop.perform = later_then_crash_once
+    await shop.put("patient")
+    async with shop.open():
+        await shop.until(lambda: ("job_crashes_total", "kind") in shop.meter.counts)
+        await shop.pass_time(5_000)
+        await shop.until(lambda: shop.ended == ["patient"])
+    assert await shop.letters() == []
+
+
+async def test_even_a_bug_in_giving_up_leaves_the_lane_free(shop: Shop) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def crash(job: Job) -> JobEnd:
+        return bug() or Done() if job.ref == "bad" else await shop.do(job)
+
+    shop.give_up = bug  # type: ignore[method-assign]
+    shop.perform = crash
+    await shop.put("bad", "good")
+    async with shop.open():
+        for number in range(1, CRASHES_ALLOWED + 1):
+            await shop.until(lambda number=number: shop.meter.counts.get(("job_crashes_total", "kind"), 0) >= number)
+            await shop.pass_time(5_000)
+        await shop.until(lambda: "good" in shop.ended)
+    assert await shop.letters() == ["bad"]
+
+
+async def test_a_kind_that_only_a_later_version_knows_waits_among_the_dead_letters(shop: Shop) -> None:
+    await shop.put("from the future", kind="unknown")
+    await shop.put("good")
+    async with shop.open():
+        await shop.until(lambda: shop.ended == ["good"])
+    assert await shop.letters() == ["from the future"]
+
+
+async def test_what_is_in_flight_at_a_stop_ends_and_nothing_more_is_claimed(shop: Shop) -> None:
+    free = asyncio.Event()
+
+    async def slowly(job: Job) -> JobEnd:
+        await free.wait()
+        return await shop.do(job)
+
+    shop.perform = slowly
+    await shop.put("in flight", "behind")
+    async with shop.open() as worker:
+        await shop.until(lambda: len(shop.begun) == 1)
+        worker.stop()
+        free.set()
+    assert shop.ended == ["in flight"]
+    assert await shop.waits()
+
+
+async def test_an_attempt_that_a_stop_cut_short_is_not_a_failed_one(shop: Shop) -> None:
+    async def never(_job: Job) -> JobEnd:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    shop.perform = never
+    await shop.put("late")
+    async with shop.open(grace_s=0.01):
+        await shop.until(lambda: len(shop.begun) == 1)
+    shop.perform = shop.do
+    async with shop.open():
+        await shop.until(lambda: shop.ended == ["late"])
+    assert [(job.attempt, job.interrupted) for job in shop.begun] == [(1, False), (1, False)]
+
+
+async def test_who_lost_the_lease_writes_nothing(shop: Shop) -> None:
+    async def overtaken(job: Job) -> JobEnd:
+        now_ms = shop.clock.now + LEASE_MS + 1
+        (again,) = await shop.store.write(lambda tx: tx.claim("q", now_ms=now_ms, lease_until_ms=now_ms + 1, limit=1))
+        assert (again.id, again.interrupted, again.attempt) == (job.id, True, 2)
+        return Done(write=lambda tx: tx.set_meta("written", "too late"))
+
+    shop.perform = overtaken
+    await shop.put("ours no more")
+    async with shop.open():
+        await shop.until(lambda: ("fenced_writes_total", "q") in shop.meter.counts)
+    assert await shop.store.read(lambda tx: tx.meta("written")) == ""
+    assert await shop.waits()
+
+
+class FailingStore:
+    """The real store, which cannot be reached for the next `failing` writes."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.failing = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def write(self, work: Callable[[Tx], Any]) -> Any:
+        if self.failing:
+            self.failing -= 1
+            raise StoreUnavailable("for a while")
+        return await self.store.write(work)
+
+
+async def test_what_happened_is_written_down_however_long_the_store_takes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsbridge.outbox.worker._PAUSE_AFTER_ERROR_S", 0.001)
+    store = FailingStore(shop.store)
+
+    async def then_the_store_fails(_job: Job) -> JobEnd:
+        store.failing = 3
+        shop.ended.append("once")
+        return Buried(reason="as it should", write=lambda tx: tx.set_meta("written", "at last"))
+
+    shop.perform = then_the_store_fails
+    await shop.put("job")
+    async with shop.open(store=store):
+        await shop.until(lambda: ("jobs_total", "buried", "kind") in shop.meter.counts)
+    assert (shop.ended, await shop.letters()) == (["once"], ["job"])
+    assert await shop.store.read(lambda tx: tx.meta("written")) == "at last"
