@@ -7,12 +7,13 @@ looks like one is masked in the finished line, those of libraries and tracebacks
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
@@ -73,6 +74,7 @@ def set_up_logging(
     Our own lines are written straight to it, for there is one for each request; libraries' come through `logging`.
     """
     out = stream or sys.stderr
+    sink = cast("TextIO", _Sink(out))
     env = os.environ if environment is None else environment
     for_people = style == "console" or (style == "auto" and out.isatty())
     in_journal = _is_journal(out, env)
@@ -93,11 +95,11 @@ def set_up_logging(
     finish = _Finish(with_priority=in_journal)
     structlog.configure(
         processors=[*shared, *last, finish.processor],
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(sink),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler(sink)
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         _LibraryLine(
@@ -154,6 +156,22 @@ def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     except (OSError, ValueError):
         return False
     return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+class _Sink:
+    """The stream as loggers see it. A line that cannot be written (the disk is full, the pipe is closed) is lost; the
+    work that it tells of is not."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 class _Finish:

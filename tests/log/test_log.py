@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -130,3 +131,12 @@ def test_no_secret_text_or_number_gets_through(written: Callable[..., str], styl
 )
 def test_what_looks_like_a_number_or_a_secret_is_masked(text: str, masked: str) -> None:
     assert mask_text(text) == masked
+
+
+def test_a_full_disk_takes_the_lines_and_not_the_work() -> None:
+    with open("/dev/full", "w", buffering=1, encoding="utf-8") as full:
+        set_up_logging(style="json", stream=full, environment={})
+        structlog.get_logger().info("job.ended")
+        logging.getLogger("library").error("broken")
+        with contextlib.suppress(OSError):
+            full.close()
