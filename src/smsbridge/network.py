@@ -20,7 +20,6 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from email.message import Message as MimeHeaders
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urljoin
@@ -33,7 +32,17 @@ from yarl import URL
 import smsbridge
 from smsbridge.addresses import is_metadata, is_public
 from smsbridge.contracts.network import Fetched, FetchFailed
-from smsbridge.wire.http import Answered, Fetch, Headers, MaybeSent, NotSent, Performed, Request, Response
+from smsbridge.wire.http import (
+    Answered,
+    Fetch,
+    Headers,
+    MaybeSent,
+    NotSent,
+    Performed,
+    Request,
+    Response,
+    read_filename,
+)
 from smsbridge.wire.times import read_retry_after_s
 
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -191,7 +200,7 @@ class HttpNetwork:
             size_bytes=size_bytes,
             sha256=sha256,
             content_type=answer.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
-            filename=_read_filename(answer.headers.get("Content-Disposition", "")),
+            filename=read_filename(answer.headers.get("Content-Disposition", "")),
         )
 
     async def _write_down(self, content: aiohttp.StreamReader, max_bytes: int, into: Path) -> tuple[int, str]:
@@ -463,16 +472,6 @@ def _read_redirect(base: str, location: str) -> str:
         return urljoin(base, location)
     except ValueError:
         raise _gave_up("a redirect that leads nowhere") from None
-
-
-def _read_filename(disposition: str) -> str:
-    """The name in a Content-Disposition header, as they wrote it: for `domain.media.safe_filename`, not for a disk."""
-    headers = MimeHeaders()
-    try:
-        headers["Content-Disposition"] = _printable(disposition)[:1_000]
-        return headers.get_filename("")[:255]
-    except (ValueError, LookupError, TypeError):
-        return ""
 
 
 def _printable(value: str) -> str:

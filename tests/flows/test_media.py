@@ -1,6 +1,7 @@
 """Pictures: a text waits for them a while and no longer, the bytes decide what a file is, trouble is told."""
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from smsbridge.domain.message import Attachment, AttachmentProblem, AttachmentSt
 from smsbridge.domain.status import Status
 from smsbridge.flows import media, outbound
 from smsbridge.flows.outbound import MediaItem
+from smsbridge.outbox.worker import CRASHES_ALLOWED
 
 MakeWorld = Callable[..., World]
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"
@@ -277,3 +279,21 @@ async def test_a_type_the_carrier_does_not_take_is_refused_at_once_where_it_is_k
     refusal = await world.submit(to=ANN, from_sender=OUR_NUMBER, media=(MediaItem(attachment_id=attachment_id),))
     assert isinstance(refusal, CannotSend)
     assert refusal.notice is NoticeKind.ATTACHMENT_REFUSED
+
+
+@pytest.mark.parametrize("outbound_too", [False, True])
+async def test_a_disk_that_takes_nothing_is_waited_for(world: World, outbound_too: bool) -> None:
+    scratch = world.bridge.blobs.scratch().parent
+    world.network.files = {A: PNG}
+    await world.text("Look", media=[] if outbound_too else [A])
+    if outbound_too:
+        await world.send("This one", media=(MediaItem(url=A),))
+    shutil.rmtree(scratch)
+    for _ in range(2 * CRASHES_ALLOWED):
+        await world.run_due()
+        world.clock.now += 60_000
+    assert [each.state for each in await attachments(world)] == [AttachmentState.PENDING]
+    scratch.mkdir()
+    await world.run_due()
+    assert [each.state for each in await attachments(world)] == [AttachmentState.STORED]
+    assert await world.notices() == []

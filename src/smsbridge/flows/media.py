@@ -67,9 +67,12 @@ async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
     except ValueError as error:
         return _rejected(bridge, fetching, AttachmentProblem.MISSING, str(error))
     scratch = bridge.blobs.scratch()
-    got = await bridge.network.fetch(
-        replace(order, max_bytes=min(order.max_bytes, bridge.policy.media_max_bytes)), scratch
-    )
+    try:
+        got = await bridge.network.fetch(
+            replace(order, max_bytes=min(order.max_bytes, bridge.policy.media_max_bytes)), scratch
+        )
+    except OSError as error:
+        return _stalled(bridge, error)
     bridge.meter.count(
         "carrier_requests_total",
         carrier=fetching.account.name,
@@ -81,9 +84,9 @@ async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
     bridge.meter.count("media_bytes_total", got.size_bytes, direction="inbound", outcome="stored")
     try:
         stored = await _keep(bridge, attachment, scratch, got)
-    except ImagingUnavailable as error:
+    except (ImagingUnavailable, OSError) as error:
         await bridge.blobs.drop_scratch(scratch)
-        return Later(due_at_ms=bridge.now_ms() + _IMAGING_PAUSE_MS, facts={"outcome": "stalled", "reason": str(error)})
+        return _stalled(bridge, error)
     if isinstance(stored, AttachmentProblem):
         return _rejected(bridge, fetching, stored, "judged by its bytes")
     return Done(
@@ -98,6 +101,12 @@ def give_up_fetch(tx: Tx, bridge: Bridge, job: Job) -> None:
     message = tx.message(attachment.message_id or "") if attachment else None
     if attachment is not None and message is not None and attachment.state is AttachmentState.PENDING:
         _reject(tx, bridge, attachment, message, seq, AttachmentProblem.UNREADABLE, "an error of the bridge")
+
+
+def _stalled(bridge: Bridge, error: ImagingUnavailable | OSError) -> Later:
+    """Our own trouble: no decoder, or no room on the disk. It says nothing about the picture, which waits."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)  # an OSError's own text holds a path
+    return Later(due_at_ms=bridge.now_ms() + _STALLED_PAUSE_MS, facts={"outcome": "stalled", "reason": reason})
 
 
 def _fetch_failed(bridge: Bridge, fetching: Fetching, failed: FetchFailed) -> JobEnd:
@@ -195,8 +204,8 @@ async def prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
     """Fetches what was given by address, then scales pictures down until the carrier's limit holds for all together."""
     try:
         return await _prepare(bridge, preparing)
-    except ImagingUnavailable as error:
-        return Later(due_at_ms=bridge.now_ms() + _IMAGING_PAUSE_MS, facts={"outcome": "stalled", "reason": str(error)})
+    except (ImagingUnavailable, OSError) as error:
+        return _stalled(bridge, error)
 
 
 async def _prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
@@ -381,7 +390,7 @@ async def _keep(bridge: Bridge, attachment: Attachment, scratch: Path, got: Fetc
     )
 
 
-_IMAGING_PAUSE_MS = 30_000
+_STALLED_PAUSE_MS = 30_000
 _PREPARE_S = 60  # for all downloads of one attempt together: attempts have an end
 _GONE = frozenset({404, 410})
 _TRIES_WHEN_GONE = 5  # media may not be ready when its webhook arrives

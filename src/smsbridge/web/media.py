@@ -6,21 +6,13 @@ by trying.
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiohttp import web
 
 from smsbridge.contracts.bridge import Bridge
-from smsbridge.domain.media import is_picture, safe_filename
+from smsbridge.domain.media import is_picture
 from smsbridge.flows.links import read_media_link
-
-MEDIA_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, max-age=3600",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
-"""Whatever a file holds, a browser neither guesses its type nor runs it; a desktop's page may show it."""
+from smsbridge.web.files import send_file
+from smsbridge.web.problems import NotReadable
 
 
 class Media:
@@ -33,11 +25,10 @@ class Media:
         path = self._bridge.blobs.path(link.sha256) if link else None
         if link is None or path is None:
             return web.Response(status=404, text="This link does not work, or no longer.\n")
-        name = safe_filename(link.filename, link.content_type)
-        shown = "inline" if link.inline and is_picture(link.content_type) else "attachment"
-        headers = {
-            **MEDIA_HEADERS,
-            "Content-Type": link.content_type,
-            "Content-Disposition": f'{shown}; filename="{name}"',
-        }
-        return web.FileResponse(path, headers=headers)
+        inline = link.inline and is_picture(link.content_type)
+        try:
+            file = send_file(request, path, content_type=link.content_type, filename=link.filename, inline=inline)
+        except NotReadable as unreadable:
+            return web.Response(status=400, text=f"{unreadable}\n")
+        file.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # a desktop's page may show it
+        return file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from email.message import Message as MimeHeaders
 from typing import Final, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -169,3 +170,20 @@ class Fetch:
     """The hosts (`name:port`) that the operator named and that may therefore lie in a private network."""
     max_bytes: int = field(default=5 * 1024 * 1024)
     timeout_s: float = 60.0
+
+
+def read_filename(disposition: str) -> str:
+    """The name in a Content-Disposition header as it was written: for `domain.media.safe_filename`, not for a disk.
+
+    Empty where there is none that can be read. It may be in a charset of the sender's choice (RFC 2231), some of which
+    give halves of surrogate pairs, as do header bytes that are not UTF-8: no store and no log can write those.
+    """
+    headers = MimeHeaders()
+    try:
+        headers["Content-Disposition"] = disposition.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[
+            :4_000
+        ]
+        name = headers.get_filename("")[:255]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return name.encode("utf-8", "replace").decode()

@@ -14,42 +14,39 @@ from typing import Any, BinaryIO, Final
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from smsbridge.domain.errors import Conflict, FieldError, Invalid, NotFound
-from smsbridge.domain.media import safe_filename
+from smsbridge.domain.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from smsbridge.domain.message import Attachment, AttachmentState
 from smsbridge.flows import media, resources
 from smsbridge.web.api import models
 from smsbridge.web.api.reading import read_id
 from smsbridge.web.endpoint import Answer, Call, Endpoint, fingerprint
-from smsbridge.web.problems import NotReadable, TooLarge, WrongMediaType
+from smsbridge.web.files import send_file
+from smsbridge.web.problems import RETRY_AFTER_S, NotReadable, TooLarge, WrongMediaType
+from smsbridge.wire.http import read_filename
 
 CHUNK_BYTES: Final = 256 * 1024
 MAX_WRAPPING_BYTES: Final = 64 * 1024
 """What a multipart body may have besides the file: boundaries and headers."""
-
-SAFE_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, max-age=3600",
-}
-"""Whatever a file holds, a browser neither guesses its type nor runs it."""
 
 
 async def upload(call: Call) -> Answer:
     scratch = call.bridge.blobs.scratch()
     try:
         received = await _receive(call.request, scratch, call.bridge.policy.media_max_bytes)
+        kept = await media.take_upload(
+            call.bridge,
+            scratch,
+            claimed_type=received.content_type,
+            filename=received.filename,
+            size_bytes=received.size_bytes,
+            sha256=received.sha256,
+        )
+    except OSError as error:
+        await call.bridge.blobs.drop_scratch(scratch)
+        raise Unavailable("Files cannot be written right now.", retry_after_s=RETRY_AFTER_S) from error
     except BaseException:
         await call.bridge.blobs.drop_scratch(scratch)
         raise
-    kept = await media.take_upload(
-        call.bridge,
-        scratch,
-        claimed_type=received.content_type,
-        filename=received.filename,
-        size_bytes=received.size_bytes,
-        sha256=received.sha256,
-    )
     # A boundary differs from one repeat to the next, so it is the file that makes two uploads the same.
     same = fingerprint(call.endpoint.method, call.endpoint.path, f"{received.sha256} {received.filename}".encode())
     shown = resources.attachment(call.bridge, kept)
@@ -86,11 +83,7 @@ def _send(call: Call, sha256: str, content_type: str, filename: str) -> web.File
     path = call.bridge.blobs.path(sha256)
     if path is None:
         raise NotFound("file of the attachment", call.path["id"])
-    name = safe_filename(filename, content_type)
-    disposition = f'attachment; filename="{name}"'
-    return web.FileResponse(
-        path, headers={**SAFE_HEADERS, "Content-Type": content_type, "Content-Disposition": disposition}
-    )
+    return send_file(call.request, path, content_type=content_type, filename=filename)
 
 
 # --- receiving
@@ -115,17 +108,16 @@ async def _receive(request: web.Request, into: Path, max_bytes: int) -> _Receive
         raise _too_large(max_bytes)
     try:
         return await (_receive_form if is_form else _receive_body)(request, into, max_bytes)
-    except (ValueError, HttpProcessingError):
+    except (ValueError, HttpProcessingError, web.RequestPayloadError, ConnectionError):
         raise NotReadable("The body is not a readable multipart form, or it broke off.") from None
 
 
 async def _receive_body(request: web.Request, into: Path, max_bytes: int) -> _Received:
     chunks = request.content.iter_chunked(CHUNK_BYTES)
     size_bytes, sha256 = await _write(aiter(chunks), into, max_bytes)
-    named = _read_disposition(request.headers.get("Content-Disposition", ""))
     return _Received(
         content_type=request.content_type[:100],
-        filename=named.get_filename() or "",
+        filename=read_filename(request.headers.get("Content-Disposition", "")),
         size_bytes=size_bytes,
         sha256=sha256,
     )
@@ -134,8 +126,8 @@ async def _receive_body(request: web.Request, into: Path, max_bytes: int) -> _Re
 async def _receive_form(request: web.Request, into: Path, max_bytes: int) -> _Received:
     form = await request.multipart()
     part = await form.next()
-    named = _read_disposition(part.headers.get("Content-Disposition", "") if part is not None else "")
-    if not isinstance(part, BodyPartReader) or named.get_param("name", header="Content-Disposition") != "file":
+    disposition = part.headers.get("Content-Disposition", "") if part is not None else ""
+    if not isinstance(part, BodyPartReader) or _read_name(disposition) != "file":
         raise Invalid("The form has no file.", FieldError("file", "is missing: send the file in a part named file"))
     size_bytes, sha256 = await _write(_chunks_of(part), into, max_bytes)
     if await form.next() is not None:
@@ -144,7 +136,7 @@ async def _receive_form(request: web.Request, into: Path, max_bytes: int) -> _Re
         )
     return _Received(
         content_type=part.headers.get("Content-Type", "").partition(";")[0].strip()[:100],
-        filename=named.get_filename() or "",
+        filename=read_filename(disposition),
         size_bytes=size_bytes,
         sha256=sha256,
     )
@@ -177,11 +169,11 @@ def _sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _read_disposition(value: str) -> MimeHeaders:
-    """Parsed as mail does it: names in other alphabets included (RFC 2231)."""
+def _read_name(disposition: str) -> object:
+    """The name of a form's field, parsed as mail does it."""
     headers = MimeHeaders()
-    headers["Content-Disposition"] = value
-    return headers
+    headers["Content-Disposition"] = disposition
+    return headers.get_param("name", header="Content-Disposition")
 
 
 def _too_large(max_bytes: int) -> TooLarge:
