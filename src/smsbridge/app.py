@@ -7,9 +7,11 @@ is in flight gets its grace period, the store closes last.
 from __future__ import annotations
 
 import asyncio
+import resource
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -252,9 +254,20 @@ def _limits(loaded: Loaded) -> Limits:
         header_timeout_s=server.header_timeout / 1000,
         body_timeout_s=server.body_timeout / 1000,
         idle_timeout_s=server.idle_timeout / 1000,
-        max_connections=server.max_connections,
+        # Each may hold a file or a call of ours as well. asyncio, once it cannot accept, tries and logs without pause.
+        max_connections=min(server.max_connections, _open_files() // 2),
         grace_s=server.grace / 1000,
     )
+
+
+def _open_files() -> int:
+    """How many files and sockets we may have open, which is from now on as many as the system lets us: the usual limit
+    of 1,024 is one for programs that call `select`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # where the system names more than it gives
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if now == resource.RLIM_INFINITY else now
 
 
 def _observe_commit(meter: PrometheusMeter, seconds: float, count: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -102,6 +104,24 @@ def test_the_admin_socket_is_for_its_owner_and_gone_after_the_stop(place: Any) -
         daemon.communicate(timeout=20)
         assert daemon.returncode == 0
     assert not path.exists()
+
+
+def test_more_connections_than_the_usual_limit_of_files_hold_up_nobody(place: Any) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        serving = place.serving()
+        daemon, port = serving.__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as crowd:
+        crowd.push(serving)
+        for _ in range(200):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        assert get(port, "/livez", "") == 200
+        daemon.send_signal(signal.SIGTERM)
+        _, log = daemon.communicate(timeout=20)
+    assert "out of system resource" not in log
 
 
 def test_a_socket_that_a_killed_bridge_left_behind_holds_up_nobody(place: Any) -> None:

@@ -103,7 +103,9 @@ class Server(Section):
     idle_timeout: Duration = Field(
         default=20_000, description="A kept connection without a request is closed after this long."
     )
-    max_connections: int = Field(default=2_000, ge=1, description="More connections than this are closed at once.")
+    max_connections: int = Field(
+        default=2_000, ge=1, description="More than this, or half the open files allowed, are closed at once."
+    )
     grace: Duration = Field(default=30_000, description="At a stop, work in flight may take this long to end.")
 
 
