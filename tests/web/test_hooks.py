@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -35,11 +35,10 @@ def body(*numbers: int) -> bytes:
 
 
 @pytest.fixture
-def logged() -> Iterator[LogCapture]:
+def logged() -> LogCapture:
     capture = LogCapture()
     structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
+    return capture
 
 
 async def test_a_webhook_is_stored_answered_counted_and_told_in_one_line(world: World, logged: LogCapture) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -42,15 +41,14 @@ MALFORMED = {
 
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     structlog.configure(
         processors=[structlog.stdlib.render_to_log_kwargs],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
     caplog.set_level(logging.DEBUG)
-    yield caplog
-    structlog.reset_defaults()
+    return caplog
 
 
 @pytest.mark.parametrize("shape", MALFORMED)
