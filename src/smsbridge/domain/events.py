@@ -30,15 +30,6 @@ class InboundMedia:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TextPart:
-    """This event is part `number` (from 1) of `total` of one long text; `reference` is the same in all of them."""
-
-    reference: str
-    number: int
-    total: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class InboundMessage:
     """A text from a contact. Numbers are as the carrier wrote them; `to_number` is one of our senders.
 
@@ -54,7 +45,6 @@ class InboundMessage:
     media: tuple[InboundMedia, ...] = ()
     carrier_at_ms: int | None = None
     opt_out: OptOutKind | None = None
-    text_part: TextPart | None = None
     media_missing: int = 0
     """Attachments that were announced and are not listed."""
 
