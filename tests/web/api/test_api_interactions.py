@@ -212,6 +212,17 @@ async def test_an_erased_person_is_gone(api: Api, world: World) -> None:
     assert "my secret" not in everything
 
 
+async def test_an_erased_persons_notices_are_listed_no_more(api: Api, world: World) -> None:
+    for number in (ANN, BOB):
+        await world.text("STOP", sender=number)
+    assert len((await api.get("/v1/notices")).body["items"]) == 2
+    erased = (await api.get("/v1/contacts")).body["items"][-1]
+    assert (await api.call("DELETE", f"/v1/contacts/{erased['id']}")).status == 204
+    (kept,) = (await api.get("/v1/notices")).body["items"]
+    assert erased["number"] not in kept["text"]
+    assert kept["text"]
+
+
 async def test_an_agent_can_mark_an_opt_out_and_take_it_back(api: Api, world: World) -> None:
     await world.text("please stop writing me, thanks")
     path = f"/v1/contacts/{(await world.open_interaction()).contact_id}/opt-out"

@@ -176,8 +176,9 @@ SELECT {notice} FROM notices WHERE id = :id;
 UPDATE notices SET acknowledged_at_ms = :acknowledged_at_ms WHERE id = :id;
 
 -- name: list_notices
+-- Without those of erased people: they have no words any more.
 SELECT {notice} FROM notices
-WHERE id < :before_id
+WHERE id < :before_id AND text <> ''
   AND (:acknowledged = '' OR (acknowledged_at_ms IS NOT NULL) = (:acknowledged = 'yes'))
   AND (:interaction_id = '' OR interaction_id = :interaction_id)
 ORDER BY id DESC LIMIT :limit;
