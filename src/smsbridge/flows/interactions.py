@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import overload
 
 from smsbridge.contracts.bridge import Bridge, Sender
 from smsbridge.contracts.store import Tx
@@ -110,6 +111,7 @@ def open_outbound(
     in its transcript.
     """
     number = read_recipient(to)
+    agent = named(tx, agent)
     contact = tx.contact_by_number(number)
     sender = own_sender(tx, bridge, from_sender, contact)
     if contact is not None:
@@ -169,11 +171,11 @@ def reach(tx: Tx, bridge: Bridge, number: Number, sender: Sender, agent: Agent |
 
 def accept(tx: Tx, bridge: Bridge, interaction_id: str, agent: Agent) -> Interaction:
     """Taking it twice is fine for the same agent. Raises Conflict("taken") for any other."""
-    interaction = find(tx, interaction_id)
+    interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state is State.ACTIVE and interaction.agent is not None:
         if interaction.agent.id == agent.id:
             return interaction
-        raise Conflict("taken", f"{_who(interaction)} has this interaction.")
+        raise Conflict("taken", f"{called(tx, interaction.agent)} has this interaction.")
     if interaction.state not in OPEN:
         raise Conflict("not_waiting", f"This interaction is {interaction.state}; only a waiting one can be accepted.")
     return _accept(tx, bridge, interaction, agent)
@@ -196,7 +198,7 @@ def end(
     reason: EndReason = EndReason.AGENT,
 ) -> Interaction:
     """Ending what is ended changes nothing."""
-    interaction = find(tx, interaction_id)
+    interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state is State.ENDED:
         return interaction
     if after(interaction.state, Step.END) is None:
@@ -218,7 +220,7 @@ def mark_done(
             f"The disposition must be one of: {', '.join(allowed)}.",
             FieldError("/disposition", f"must be one of: {', '.join(allowed)}"),
         )
-    interaction = find(tx, interaction_id)
+    interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state is State.DONE:
         raise Conflict("already_done", "This interaction is done.")
     if interaction.state in OPEN:
@@ -234,7 +236,7 @@ def mark_done(
 
 def reactivate(tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | None) -> Interaction:
     """An ended interaction goes on. Raises Conflict when it is done, or when ended interactions stay ended here."""
-    interaction = find(tx, interaction_id)
+    interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state in OPEN:
         return interaction
     if interaction.state is State.DONE:
@@ -278,7 +280,7 @@ def reactivate_quietly(tx: Tx, bridge: Bridge, interaction: Interaction, agent: 
 
 def assign(tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | None, by: Agent | None = None) -> Interaction:
     """Gives an open interaction to `agent`, or back to the queue with None. The contact goes with it."""
-    interaction = find(tx, interaction_id)
+    interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state not in OPEN:
         raise Conflict("not_open", f"This interaction is {interaction.state}; only an open one can be assigned.")
     wanted = State.ACTIVE if agent else State.WAITING
@@ -330,13 +332,28 @@ def find(tx: Tx, interaction_id: str) -> Interaction:
     return interaction
 
 
+@overload
+def named(tx: Tx, agent: Agent) -> Agent: ...
+@overload
+def named(tx: Tx, agent: None) -> None: ...
+@overload
+def named(tx: Tx, agent: Agent | None) -> Agent | None: ...
+def named(tx: Tx, agent: Agent | None) -> Agent | None:
+    """The agent with the name that they go by in the desk, where a request gave their id alone."""
+    if agent is None or agent.name:
+        return agent
+    known = tx.agent_status(agent.id)
+    return replace(agent, name=known.name) if known else agent
+
+
+def called(tx: Tx, agent: Agent) -> str:
+    """What a person is told who asks who it is."""
+    return named(tx, agent).name or agent.id
+
+
 def _step(interaction: Interaction, step: Step) -> State:
     """The state after a step that the caller knows to be allowed."""
     reached = after(interaction.state, step)
     if reached is None:
         raise Conflict("not_possible", f"This interaction is {interaction.state}.")
     return reached
-
-
-def _who(interaction: Interaction) -> str:
-    return (interaction.agent.name or interaction.agent.id) if interaction.agent else "Nobody"

@@ -81,6 +81,7 @@ def submit(tx: Tx, bridge: Bridge, draft: Draft) -> Message | CannotSend:
         raise Invalid(
             f"{SYSTEM_REASON} is a key of ours.", FieldError(f"/metadata/{SYSTEM_REASON}", "choose another key")
         )
+    draft = replace(draft, agent=interactions.named(tx, draft.agent))
     try:
         interaction = _interaction_of(tx, bridge, draft)
     except CannotSend as refusal:
@@ -114,7 +115,7 @@ def cancel(tx: Tx, bridge: Bridge, message_id: str) -> Message:
 
 def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None) -> Message | CannotSend:
     """Another attempt, because a person said so. Parts that arrived are left alone."""
-    message = _find(tx, message_id)
+    message, agent = _find(tx, message_id), interactions.named(tx, agent)
     if message.status not in _RETRYABLE:
         raise Conflict(
             "not_retryable", f"This message is {message.status}; only one that failed or is uncertain can be retried."
@@ -218,7 +219,7 @@ def _check_open_to(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agen
         interactions.check_newest(tx, interaction)
     owner = interaction.agent
     if interaction.state is State.ACTIVE and owner and agent and owner.id != agent.id:
-        raise Conflict("owned_by_another", f"{owner.name or owner.id} has this interaction.")
+        raise Conflict("owned_by_another", f"{interactions.called(tx, owner)} has this interaction.")
 
 
 def _check_known_number(tx: Tx, bridge: Bridge, number: str, sender: Sender, draft: Draft) -> None:

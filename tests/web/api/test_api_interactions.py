@@ -194,6 +194,27 @@ async def test_contacts_are_found_named_and_assigned(api: Api, world: World) -> 
     assert (await api.patch(path, {"number": BOB})).status == 422
 
 
+async def test_an_agent_known_by_id_alone_goes_by_the_name_of_their_status(api: Api, world: World) -> None:
+    await api.put("/v1/agents/bo/status", {"ready": True, "name": "Bo Berg"})
+    await world.text("hello")
+    path = f"/v1/interactions/{(await world.open_interaction()).id}"
+    taken = await api.post(f"{path}/accept", {"agent": "bo"})
+    assert taken.body["agent"] == {"id": "bo", "name": "Bo Berg"}
+    sent = await api.post("/v1/messages", {"to": ANN, "text": "hi", "agent": "bo"})
+    assert sent.body["agent"] == {"id": "bo", "name": "Bo Berg"}
+    for refused in (
+        await api.post(f"{path}/accept", {"agent": "amy"}),
+        await api.post("/v1/messages", {"interaction_id": sent.body["interaction_id"], "text": "hi", "agent": "amy"}),
+    ):
+        assert (refused.status, refused.body["detail"]) == (409, "Bo Berg has this interaction.")
+    other = await api.post(f"{path}/assign", {"agent": {"id": "bo", "name": "B."}, "by": "amy"})
+    assert other.body["agent"]["name"] == "B.", "what the request says comes first"
+    await api.post(f"{path}/done", {"agent": "bo", "disposition": ""})
+    entries = (await api.get(f"{path}/transcript")).body["items"]
+    agents = [entry["interaction"]["agent"] for entry in entries if entry["kind"] == "interaction"]
+    assert [agent["name"] for agent in agents if agent] == ["Bo Berg", "B.", "Bo Berg", "Bo Berg"]
+
+
 async def test_an_erased_person_is_gone(api: Api, world: World) -> None:
     await world.text("my secret")
     await world.text("hello", sender=BOB)

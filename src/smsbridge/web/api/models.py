@@ -75,7 +75,7 @@ def _read_agent(value: Any) -> Any:
 
 
 AgentField = Annotated[AgentIn, BeforeValidator(_read_agent, json_schema_input_type=f.AgentId | AgentIn)]
-"""An agent as an object, or as the id alone."""
+"""An agent as an object, or as the id alone: then the name is the one given with the agent's status."""
 
 
 class MediaItem(Request):
