@@ -183,6 +183,13 @@ async def test_an_attachment_that_nobody_uploaded_is_invalid(world: World) -> No
         await world.submit(to=ANN, media=(MediaItem(attachment_id="att_nothing"),))
 
 
+async def test_an_address_that_no_file_can_come_from_is_refused_at_once(world: World) -> None:
+    with pytest.raises(Invalid) as refused:
+        await world.submit(to=ANN, media=(MediaItem(url="https://e.example/a.png"), MediaItem(url="http://[::1")))
+    assert refused.value.errors[0].pointer == "/media/1/url"
+    assert await world.messages() == []
+
+
 @pytest.mark.parametrize("to", ["5550142", "+1 500", "nobody", "+10000000000000000"])
 async def test_what_is_no_number_is_refused_with_the_reason(world: World, to: str) -> None:
     refusal = await world.submit(to=to, text="Hello")

@@ -40,6 +40,7 @@ from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
 from smsbridge.flows.resources import status_detail
+from smsbridge.wire.http import NO_WEB_ADDRESS, is_web_address
 
 SYSTEM_REASON: Final = "system_text"
 """The metadata key that marks a text of ours and says which. No draft may have it."""
@@ -298,6 +299,8 @@ def _attach(tx: Tx, bridge: Bridge, account: Account, item: MediaItem, position:
     pointer = f"/media/{position}"
     copy_id = AttachmentId(bridge.ids.new("att_"))
     if item.url:
+        if not is_web_address(item.url):
+            raise Invalid("This address cannot be fetched.", FieldError(f"{pointer}/url", NO_WEB_ADDRESS))
         return Attachment(
             id=copy_id,
             position=position,

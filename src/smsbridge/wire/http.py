@@ -6,6 +6,7 @@ arrived, so that a signature over the URL can be checked without ever trusting a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message as MimeHeaders
@@ -170,6 +171,26 @@ class Fetch:
     """The hosts (`name:port`) that the operator named and that may therefore lie in a private network."""
     max_bytes: int = field(default=5 * 1024 * 1024)
     timeout_s: float = 60.0
+
+
+def is_web_address(text: str) -> bool:
+    """Whether `text` is a URL that a `Fetch` can ask for: visible ASCII, a host, a port that exists, no credentials."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = parts.scheme in {"http", "https"} and port != 0 and "@" not in parts.netloc
+    return plain and bool(_VISIBLE_ASCII.fullmatch(text) and _HOST.fullmatch(parts.hostname or ""))
+
+
+NO_WEB_ADDRESS: Final = (
+    "must be an address that begins with https:// or http:// and a host, without a password; blanks and letters beyond "
+    "ASCII are written as %20"
+)
+"""What is wrong with what `is_web_address` refuses."""
+_VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
+_HOST: Final = re.compile(r"[0-9a-z._:-]+")
 
 
 def read_filename(disposition: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from smsbridge.wire.encoding import write_json
+from smsbridge.wire.http import NO_WEB_ADDRESS, is_web_address
 
 MAX_TEXT_CHARS: Final = 10_000
 MAX_ATTRIBUTES: Final = 50
@@ -57,8 +58,8 @@ _TEXT_PATTERN: Final = r"^[^\u0000]*$"
 
 
 def _check_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")) or any(character.isspace() for character in value):
-        raise _wrong("must be an address that begins with https:// or http://, without blanks")
+    if not is_web_address(value):
+        raise _wrong(NO_WEB_ADDRESS)
     return value
 
 
@@ -133,7 +134,7 @@ _ATTRIBUTES_SCHEMA: Final[dict[str, Any]] = {
 _URL_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
     "maxLength": 2_048,
-    "pattern": r"^https?://[^\s\u0000-\u001f\u007f-\u009f]+$",
+    "pattern": r"^https?://[!-~]+$",
     "examples": ["https://example.com/map.png"],
 }
 _METADATA_SCHEMA: Final[dict[str, Any]] = {
