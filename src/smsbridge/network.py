@@ -183,7 +183,7 @@ class HttpNetwork:
                 )
             except _FAILURES as error:
                 if guard.refused and not guard.opened:
-                    raise _gave_up("a forbidden address") from error
+                    raise _gave_up("a forbidden address" if private else "an address that is not public") from error
                 raise _gave_up(_words(error), permanent=isinstance(error, ValueError)) from error
             with contextlib.closing(answer):
                 yield answer

@@ -216,18 +216,20 @@ async def test_a_picture_that_is_too_large_for_the_carrier_is_scaled_down(world:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("found", "words", "admin_words"),
     [
-        (FetchFailed(reason="gone", permanent=True, status=404), "no longer there"),
-        (FetchFailed(reason="too large", permanent=True, too_large=True), "too large"),
-        (PDF + b"x" * 2_000, "too large"),
-        (PROGRAM, "files of this kind"),
-        (JPEG + b"broken", "damaged"),
-        (b"GIF89a\1\0\1\0\0\0\0", "files of this kind"),
+        (FetchFailed(reason="HTTP 404", permanent=True, status=404), "no longer there", "HTTP 404."),
+        (FetchFailed(reason="an address that is not public", permanent=True), "from its address", "is not public."),
+        (FetchFailed(reason="host name not found", permanent=True), "from its address", "Host name not found."),
+        (FetchFailed(reason="too large", permanent=True, too_large=True), "too large", "larger"),
+        (PDF + b"x" * 2_000, "too large", "larger"),
+        (PROGRAM, "files of this kind", "a type"),
+        (JPEG + b"broken", "damaged", "decoded"),
+        (b"GIF89a\1\0\1\0\0\0\0", "files of this kind", "a type"),
     ],
 )
 async def test_a_file_that_cannot_go_out_fails_the_text_with_one_notice_that_says_why(
-    world: World, found: bytes | FetchFailed, words: str
+    world: World, found: bytes | FetchFailed, words: str, admin_words: str
 ) -> None:
     url = "https://agents.example/file"
     world.network.files = {url: found}
@@ -238,7 +240,35 @@ async def test_a_file_that_cannot_go_out_fails_the_text_with_one_notice_that_say
     (notice,) = await world.notices()
     assert notice.kind is NoticeKind.ATTACHMENT_REFUSED
     assert words in notice.text
+    assert admin_words in notice.admin_text
     assert world.sent() == []
+
+
+async def test_a_retry_fetches_the_file_anew(world: World) -> None:
+    url = "https://agents.example/file"
+    world.network.files = {url: FetchFailed(reason="HTTP 404", permanent=True, status=404)}
+    message = await world.send("Look", media=(MediaItem(url=url),))
+    await world.run_due()
+    assert (await world.message(message.id)).status is Status.FAILED
+    world.network.files = {url: PNG}
+    await world.write(lambda tx: outbound.retry(tx, world.bridge, message.id))
+    await world.run_due()
+    assert (await world.message(message.id)).status is Status.SENT
+    (kept,) = await attachments(world)
+    assert (kept.state, kept.problem, kept.reason) == (AttachmentState.STORED, None, "")
+    assert len(world.sent()[0]["media"]) == 1
+
+
+async def test_a_retry_with_an_upload_that_cannot_be_sent_is_refused_at_once(world: World) -> None:
+    attachment_id = await uploaded(world, PDF + b"x" * 2_000, "a.pdf")
+    message = await world.send("Look", media=(MediaItem(attachment_id=attachment_id),))
+    await world.run_due()
+    assert (await world.message(message.id)).cause is Cause.MEDIA_REJECTED
+    refusal = await world.write(lambda tx: outbound.retry(tx, world.bridge, message.id))
+    assert isinstance(refusal, CannotSend)
+    assert (refusal.cause, refusal.notice) == (Cause.MEDIA_REJECTED, NoticeKind.ATTACHMENT_REFUSED)
+    assert (await world.message(message.id)).status is Status.FAILED
+    assert len(await world.notices()) == 2
 
 
 async def test_a_file_that_stays_out_of_reach_fails_the_text_before_long(world: World) -> None:

@@ -352,7 +352,7 @@ class TestPrivateAddresses:
     async def test_that_the_operator_named_open_no_other_port(self, into: Path) -> None:
         async with FaultServer() as victim, FaultServer() as named:
             opened, failed = await self.fetch_watched(f"https://127.0.0.1:{victim.port}/", victim, into, named.netloc)
-            assert failed == FetchFailed(reason="a forbidden address", permanent=True)
+            assert failed == FetchFailed(reason="an address that is not public", permanent=True)
             assert opened == []
 
     async def fetch_watched(

@@ -47,6 +47,7 @@ class AttachmentProblem(StrEnum):
     """Why an attachment could not be taken or sent."""
 
     MISSING = "missing"
+    OUT_OF_REACH = "out_of_reach"
     TOO_LARGE = "too_large"
     TYPE_NOT_TAKEN = "type_not_taken"
     UNREADABLE = "unreadable"
@@ -131,6 +132,8 @@ class Attachment:
     direction: Direction = Direction.INBOUND
     state: AttachmentState = AttachmentState.PENDING
     problem: AttachmentProblem | None = None
+    reason: str = ""
+    """More of the problem, in our words, for the administrator."""
     content_type: str = ""
     filename: str = ""
     size_bytes: int = 0

@@ -220,7 +220,12 @@ ENGLISH: Final = Catalogue(
         (NoticeKind.ATTACHMENT_REFUSED, AttachmentProblem.MISSING): NoticeTexts(
             text="Attachment not sent. [The file {filename}|The file] is no longer there.",
             advice="Attach it again and send.",
-            admin="Outbound media was gone or out of reach. Check that the carrier can reach our media links.",
+            admin="There is no file at its address.[ {reason}]",
+        ),
+        (NoticeKind.ATTACHMENT_REFUSED, AttachmentProblem.OUT_OF_REACH): NoticeTexts(
+            text="Attachment not sent. [The file {filename}|The file] could not be fetched from its address.",
+            advice="Attach the file itself and send again.",
+            admin="The file's address could not be read.[ {reason}] It must be public and https.",
         ),
         (NoticeKind.ATTACHMENT_REFUSED, AttachmentProblem.TOO_LARGE): NoticeTexts(
             text="Attachment not sent. [The file {filename}|The file] is too large[; the carrier takes up to {limit}].",

@@ -225,8 +225,7 @@ async def _prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
                 )
                 out_of_time = due_at_ms is None or due_at_ms > (preparing.job.give_up_at_ms or due_at_ms)
                 if got.permanent or got.too_large or due_at_ms is None or out_of_time:
-                    problem = AttachmentProblem.TOO_LARGE if got.too_large else AttachmentProblem.MISSING
-                    return _not_prepared(bridge, preparing, attachment, problem, got.reason)
+                    return _not_prepared(bridge, preparing, attachment, _problem_of(got), got.reason)
                 return Later(due_at_ms=due_at_ms, facts={"outcome": "not_fetched", "reason": got.reason})
             if isinstance(got, AttachmentProblem):
                 return _not_prepared(bridge, preparing, attachment, got, "judged by its bytes")
@@ -259,6 +258,12 @@ async def _fetch_from_agent(
     scratch = bridge.blobs.scratch()
     got = await bridge.network.fetch(order, scratch)
     return got if isinstance(got, FetchFailed) else await _keep(bridge, attachment, scratch, got)
+
+
+def _problem_of(failed: FetchFailed) -> AttachmentProblem:
+    if failed.too_large:
+        return AttachmentProblem.TOO_LARGE
+    return AttachmentProblem.MISSING if failed.status in _GONE else AttachmentProblem.OUT_OF_REACH
 
 
 async def _fit(bridge: Bridge, attachments: list[Attachment], max_bytes: int) -> list[Attachment] | None:
@@ -305,24 +310,26 @@ def _not_prepared(
     problem: AttachmentProblem,
     reason: str,
 ) -> JobEnd:
-    """The send job finds an attachment that is not stored and fails the message; this notice says which and why."""
+    """The send job finds an attachment that is not stored and fails the message; its notice says which and why."""
     bridge.meter.count("media_rejected_total", reason=problem)
 
     return Done(
-        write=lambda tx: _refuse(tx, bridge, preparing.message, attachment, problem),
+        write=lambda tx: _refuse(tx, bridge, preparing.message, attachment, problem, reason),
         facts={"outcome": "rejected", "reason": reason},
     )
 
 
-def _refuse(tx: Tx, bridge: Bridge, message: Message, attachment: Attachment, problem: AttachmentProblem) -> None:
-    tx.update_attachment(replace(attachment, state=AttachmentState.REJECTED, problem=problem))
+def _refuse(
+    tx: Tx, bridge: Bridge, message: Message, attachment: Attachment, problem: AttachmentProblem, reason: str
+) -> None:
+    tx.update_attachment(replace(attachment, state=AttachmentState.REJECTED, problem=problem, reason=reason))
     _release_send(tx, bridge, message)
 
 
 def give_up_prepare(tx: Tx, bridge: Bridge, job: Job) -> None:
     message, attachments = tx.message(job.ref), tx.attachments(job.ref)
     if message is not None and message.held_for_media and attachments:
-        _refuse(tx, bridge, message, attachments[0], AttachmentProblem.UNREADABLE)
+        _refuse(tx, bridge, message, attachments[0], AttachmentProblem.UNREADABLE, "an error of the bridge")
 
 
 def _release_send(tx: Tx, bridge: Bridge, message: Message) -> None:

@@ -50,7 +50,7 @@ def raise_notice(
         carrier=message.account if message else interaction.account,
         code=evidence.code,
         carrier_text=evidence.text,
-        reason=reason,
+        reason=reason or (attachment.reason if attachment else ""),
         filename=attachment.filename if attachment else "",
         limit=limit,
         until="" if until_ms is None else f"{datetime.fromtimestamp(until_ms / 1000, UTC):%H:%M} UTC",

@@ -363,7 +363,7 @@ def _last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None
     if opt_out is not None and opt_out.opted_out and not is_confirmation:
         return Rejected(cause=Cause.OPTED_OUT, evidence=Evidence(text="opted out after the text was written"))
     if message.has_media and any(each.state is not AttachmentState.STORED for each in tx.attachments(message.id)):
-        return Rejected(cause=Cause.MEDIA_REJECTED, evidence=Evidence(text="an attachment could not be prepared"))
+        return Rejected(cause=Cause.MEDIA_REJECTED)  # the attachment says why
     return None
 
 

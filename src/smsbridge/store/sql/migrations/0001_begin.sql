@@ -126,6 +126,7 @@ CREATE TABLE attachments (
     direction        TEXT NOT NULL CHECK (direction IN ('inbound', 'outbound')),
     state            TEXT NOT NULL CHECK (state IN ('pending', 'stored', 'rejected')),
     problem          TEXT,
+    reason           TEXT NOT NULL DEFAULT '',
     content_type     TEXT NOT NULL DEFAULT '',
     filename         TEXT NOT NULL DEFAULT '',
     size_bytes       INTEGER NOT NULL DEFAULT 0,
