@@ -6,7 +6,7 @@ receipts.py). A refusal that concerns an interaction is *returned* and not raise
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -115,7 +115,8 @@ def cancel(tx: Tx, bridge: Bridge, message_id: str) -> Message:
 
 
 def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None) -> Message | CannotSend:
-    """Another attempt, because a person said so. Parts that arrived are left alone."""
+    """Another attempt, because a person said so. Parts that arrived are left alone, files given by address that could
+    not be had are fetched anew."""
     message, agent = _find(tx, message_id), interactions.named(tx, agent)
     if message.status not in _RETRYABLE:
         raise Conflict(
@@ -130,18 +131,28 @@ def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None
     try:
         sender = _check_sender(bridge, interaction, "")
         _check_contact(tx, bridge, interaction, draft)
+        attachments = _fetchable(tx.attachments(message.id))
     except CannotSend as refusal:
         return _refuse(tx, bridge, interaction, refusal)
     _take_part(tx, bridge, interaction, agent)
     now_ms = bridge.now_ms()
     if message.account not in bridge.accounts:  # the number has moved to another account since
         message = replace(message, account=sender.account)
-    message = replace(message, give_up_at_ms=now_ms + _max_age_ms(bridge), sent_at_ms=None, cause=None)
+    for attachment in attachments:
+        tx.update_attachment(attachment)
+    message = replace(
+        message,
+        give_up_at_ms=now_ms + _max_age_ms(bridge),
+        held_for_media=_needs_preparing(bridge.accounts[message.account], attachments),
+        sent_at_ms=None,
+        cause=None,
+    )
     parts = [replace(part, status=advance(part.status, Move.RETRY)) for part in tx.parts(message_id)]
     for part in parts:
         tx.update_part(message.id, part)
-    tx.drop_jobs(f"{lanes.SETTLE}:{message.id}", message.id)
-    _enqueue_send(tx, bridge, message, due_at_ms=now_ms)
+    for kind in (lanes.SETTLE, lanes.PREPARE):
+        tx.drop_jobs(f"{kind}:{message.id}", message.id)
+    _set_going(tx, bridge, message)
     return _restate(tx, bridge, message, parts)
 
 
@@ -325,6 +336,29 @@ def _attach(tx: Tx, bridge: Bridge, account: Account, item: MediaItem, position:
     return replace(kept, id=copy_id, message_id=None, position=position, direction=Direction.OUTBOUND, source_url="")
 
 
+def _fetchable(attachments: Sequence[Attachment]) -> list[Attachment]:
+    """The same to be tried again. What was given by address may have been put right there; an upload that cannot be
+    sent stays so."""
+    if any(each.state is not AttachmentState.STORED and not each.source_url for each in attachments):
+        raise CannotSend(
+            Cause.MEDIA_REJECTED,
+            NoticeKind.ATTACHMENT_REFUSED,
+            "An attachment of this message cannot be sent. Write it anew with another one.",
+        )
+    return [
+        each
+        if each.state is AttachmentState.STORED
+        else replace(each, state=AttachmentState.PENDING, problem=None, reason="")
+        for each in attachments
+    ]
+
+
+def _needs_preparing(account: Account, attachments: Sequence[Attachment]) -> bool:
+    """Whether files are still to be fetched, or to be made smaller for the carrier."""
+    too_large = sum(each.size_bytes for each in attachments) > account.adapter.abilities.max_media_bytes
+    return too_large or any(each.state is AttachmentState.PENDING for each in attachments)
+
+
 def _check_contact(tx: Tx, bridge: Bridge, interaction: Interaction, draft: Draft) -> None:
     if sender_kind(interaction.contact_number) != "short_code":
         read_recipient(interaction.contact_number)  # a name that texted us cannot be answered, not even by force
@@ -407,8 +441,6 @@ def _queue(
     now_ms = bridge.now_ms()
     abilities = account.adapter.abilities
     segments = count_segments(text)
-    unready = any(each.state is AttachmentState.PENDING for each in attachments)
-    too_large = sum(each.size_bytes for each in attachments) > abilities.max_media_bytes
     message = Message(
         id=MessageId(bridge.ids.new("msg_")),
         direction=Direction.OUTBOUND,
@@ -427,7 +459,7 @@ def _queue(
         encoding=segments.encoding if text else "",
         units=segments.units,
         has_media=bool(attachments),
-        held_for_media=bool(attachments) and (unready or too_large),
+        held_for_media=_needs_preparing(account, attachments),
         created_at_ms=now_ms,
         give_up_at_ms=now_ms + _max_age_ms(bridge),
     )
@@ -445,15 +477,17 @@ def _queue(
     tx.touch_conversation(message.conversation_id, account.name, now_ms)
     tx.touch_interaction(interaction.id, now_ms)
     tell_of_message(tx, bridge, EventType.MESSAGE_CREATED, message, interaction.desktop)
+    _set_going(tx, bridge, message)
+    return message
+
+
+def _set_going(tx: Tx, bridge: Bridge, message: Message) -> None:
+    """Sends it now or, with attachments that are not ready, once they are."""
+    due_at_ms = bridge.now_ms()
     if message.held_for_media:
         _enqueue_preparation(tx, bridge, message)
-    _enqueue_send(
-        tx,
-        bridge,
-        message,
-        due_at_ms=message.give_up_at_ms if message.held_for_media and message.give_up_at_ms else now_ms,
-    )
-    return message
+        due_at_ms = message.give_up_at_ms or due_at_ms
+    _enqueue_send(tx, bridge, message, due_at_ms=due_at_ms)
 
 
 def _enqueue_send(tx: Tx, bridge: Bridge, message: Message, *, due_at_ms: int) -> None:
