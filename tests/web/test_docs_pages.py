@@ -54,6 +54,7 @@ async def test_a_page_is_whole_and_alone(world: World, path: str) -> None:
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "script-src" not in policy
+        assert '<nav aria-label="Contents"><details>' in body.decode(), "closed where there is little room"
         page = Page(body.decode())
         assert page.open == []
         assert "script" not in page.tags

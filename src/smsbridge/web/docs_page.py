@@ -149,7 +149,7 @@ def _page(*, title: str, style: str, nav: str, main: str) -> str:
 </head>
 <body>
 <a class="skip" href="#main">To the text</a>
-<nav aria-label="Contents">{nav}</nav>
+<nav aria-label="Contents"><details><summary>Contents</summary>{nav}</details></nav>
 <main id="main">{main}</main>
 </body>
 </html>
