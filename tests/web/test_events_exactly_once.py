@@ -232,6 +232,45 @@ async def test_fifty_readers_cost_one_rendering(edge: Edge, monkeypatch: pytest.
     assert sorted(rendered) == list(range(2, 22))
 
 
+async def test_those_who_catch_up_take_turns_and_the_others_do_not_wait_for_them(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers, past = 20, 2 * PAGE + 1
+    await edge.happen(past)
+    real, gate, full = Tail.read_after, asyncio.Event(), asyncio.Event()
+    pages: list[int] = []
+    running: list[int] = []
+    most = 0
+
+    async def held(tail: Tail, position: int) -> list[events.Frame]:
+        nonlocal most
+        if position >= past:
+            return await real(tail, position)
+        running.append(position)
+        pages.append(position)
+        most = max(most, len(running))
+        if len(running) == events.CATCHING_UP_AT_ONCE:
+            full.set()
+        try:
+            await gate.wait()
+            return await real(tail, position)
+        finally:
+            running.remove(position)
+
+    monkeypatch.setattr(Tail, "read_after", held)
+    async with contextlib.AsyncExitStack() as stack:
+        late = [await stack.enter_async_context(edge.reading("0")) for _ in range(readers)]
+        await full.wait()
+        live = await stack.enter_async_context(edge.reading())
+        await edge.happen()
+        assert await live.numbers(1) == [past + 1]
+        gate.set()
+        told = await asyncio.gather(*(reader.numbers(past + 1) for reader in late))
+    assert told == [list(range(1, past + 2))] * readers
+    assert most == events.CATCHING_UP_AT_ONCE
+    assert pages[:readers] == [0] * readers, "nobody has a second page before everybody has a first"
+
+
 async def test_nothing_is_rendered_while_nobody_reads(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(resources, "event")  # rendering anything would end the tail, and with it this test
     await edge.happen_one_by_one(5)

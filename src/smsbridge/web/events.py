@@ -35,6 +35,8 @@ SCOPE: Final = "events:read"
 MAX_WAITING: Final = 1_000
 """Events that may wait for one follower. Who falls further behind is cut, comes back and reads them from the log."""
 PAGE: Final = 200
+CATCHING_UP_AT_ONCE: Final = 2
+"""Pages of the past that are rendered at the same time. Everybody else's reads need the store's threads as well."""
 MAX_WAIT_S: Final = 30.0
 RETRY_AFTER_MS: Final = 3_000
 PAUSE_AFTER_ERROR_S: Final = 1.0
@@ -114,6 +116,8 @@ class Tail:
         self._bells: set[asyncio.Event] = set()
         self._woken = asyncio.Event()
         self.stopping = asyncio.Event()
+        self.catching_up = asyncio.Semaphore(CATCHING_UP_AT_ONCE)
+        """Held for one page, in the order of asking: so those who catch up take turns, and a short way is soon gone."""
 
     async def run(self) -> None:
         leave = self._bridge.store.subscribe(self._note)
@@ -259,13 +263,13 @@ class EventStream:
                 "X-Request-Id": request_id,
             }
         )
-        position, reason = await self._begin(_last_event_id(request, query))
+        position, newest, reason = await self._begin(_last_event_id(request, query))
         await response.prepare(request)
         if request.method == "HEAD":
             return response
         with contextlib.suppress(ConnectionError, TimeoutError):  # the client went away, or takes nothing any more
             await self._write(response, _opening(position, reason))
-            async with contextlib.aclosing(self._chunks(request, position, frozenset(query.types))) as chunks:
+            async with contextlib.aclosing(self._chunks(request, position, newest, frozenset(query.types))) as chunks:
                 async for chunk in chunks:
                     await self._write(response, chunk)
             async with asyncio.timeout(self._limits.write_timeout_s):
@@ -275,29 +279,30 @@ class EventStream:
             request.transport.abort()
         return response
 
-    async def _begin(self, last_seen: int | None) -> tuple[int, str]:
-        """Where to go on, and the reason of a resync. Without a last id that is the end of the log."""
+    async def _begin(self, last_seen: int | None) -> tuple[int, int, str]:
+        """Where to go on, the end of the log, and the reason of a resync. Without a last id it goes on from the end."""
         oldest, newest = await self._bridge.store.read(lambda tx: tx.event_bounds())
         if last_seen is None:
-            return newest, ""
+            return newest, newest, ""
         if last_seen == 0:
-            return max(oldest - 1, 0), ""
+            return max(oldest - 1, 0), newest, ""
         if last_seen > newest:
-            return newest, "unknown"
+            return newest, newest, "unknown"
         if last_seen < oldest - 1:
-            return newest, "no_longer_kept"
-        return last_seen, ""
+            return newest, newest, "no_longer_kept"
+        return last_seen, newest, ""
 
     async def _chunks(
-        self, request: web.Request, position: int, types: frozenset[EventType]
+        self, request: web.Request, position: int, newest: int, types: frozenset[EventType]
     ) -> AsyncGenerator[bytes, None]:
         """What to write, until the stop, until the key is revoked, or until the client is too far behind."""
-        follower: Follower | None = None
+        follower = self._tail.join(position, types) if position >= newest else None  # who missed nothing never queues
         told = position
         while follower is None:
-            if self._tail.stopping.is_set():
-                return
-            frames = await self._tail.read_after(position)
+            async with self._tail.catching_up:
+                if self._tail.stopping.is_set():
+                    return
+                frames = await self._tail.read_after(position)
             if frames:
                 position = frames[-1].seq
                 if chunk := _write_frames(frames, types):
