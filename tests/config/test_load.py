@@ -130,6 +130,13 @@ def test_later_sources_win(file: Path) -> None:
     assert "server.grace" not in shown
 
 
+def test_an_empty_variable_says_nothing(file: Path) -> None:
+    (file.parent / ".env").write_text("SMSBRIDGE__CARRIERS__TWILIO__AUTH_TOKEN=\nSMSBRIDGE__DATA_DIR\n")
+    loaded = read(file, environment={"SMSBRIDGE__PUBLIC_URL": "", "SMSBRIDGE__CARRIERS__TWILIO__AUTH_TOKEN": ""})
+    assert loaded.settings.public_url == "https://sms.example.com"
+    assert loaded.origins["carriers.twilio.auth_token"].source == str(file)
+
+
 def test_the_environment_can_say_everything(tmp_path: Path) -> None:
     environment = {
         "SMSBRIDGE__PUBLIC_URL": "https://sms.example.com/texts",

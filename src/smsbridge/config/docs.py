@@ -118,7 +118,8 @@ page is written from the settings themselves (`python -m smsbridge.config.docs`)
 **In the environment** every key has a twin: `{ENV_PREFIX}`, the section and the key, in capitals, joined by two
 underscores. Names of accounts are written in capitals too, a hyphen as an underscore: `auth_token` of
 `[carriers.twilio-us]` is `SMSBRIDGE__CARRIERS__TWILIO_US__AUTH_TOKEN`. Senders are counted from 0. Lists and tables are
-JSON: `SMSBRIDGE__INTERACTIONS__DISPOSITIONS=["Sold", "Spam"]`.
+JSON: `SMSBRIDGE__INTERACTIONS__DISPOSITIONS=["Sold", "Spam"]`. An empty variable, in `.env` as well, counts as not set;
+what shall be empty is written in the file.
 
 **Secrets** (every key of an account or a desktop) may be given three ways, none of them in the file itself:
 

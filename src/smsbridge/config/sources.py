@@ -169,10 +169,11 @@ def _read_dotenv(file: Path, problems: list[Problem]) -> dict[str, str]:
 
 
 def _read_variables(variables: Mapping[str, str], names: Mapping[str, tuple[str, ...]], where: str) -> Layer:
-    """`SMSBRIDGE__SECTION__KEY` twins. A value that is JSON (true, a list, a table) is taken as such."""
+    """`SMSBRIDGE__SECTION__KEY` twins. A value that is JSON (true, a list, a table) is taken as such, an empty one is
+    none: that is how compose files and our own `.env` leave one out."""
     layer = Layer()
     for variable, value in sorted(variables.items()):
-        if variable.startswith(ENV_PREFIX):
+        if variable.startswith(ENV_PREFIX) and value:
             path = variable[len(ENV_PREFIX) :].lower().split("__")
             if path[0] in names and len(path) > 1:
                 # A variable's name has no hyphen: TWILIO_US is the account twilio-us where there is one.
