@@ -209,6 +209,10 @@ async def test_a_desktop_posts_to_its_own_door(world: World) -> None:
         status, _, _ = await edge.ask("POST", "/hooks/desktops/crm", data=b'{"events": [{}]}', headers=SECRET)
         assert status == 202
         assert edge.counted('webhook_requests_total{carrier="crm",kind="other",outcome="unrecognized"}') == 1
+        reply = {"events": [{"event_id": "r1", "to": ANN, "text": "On its way"}]}
+        await edge.ask("POST", "/hooks/desktops/crm", data=json.dumps(reply).encode(), headers=SECRET)
+        counted = edge.counted('webhook_requests_total{carrier="crm",kind="reply",outcome="stored"}')
+        assert counted == 1, "no text of a contact"
 
 
 class _BrokenStore:

@@ -123,21 +123,22 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class _Hook:
-    """`rest` is what a webhook told that is neither a message nor an opt-out."""
+    """What its webhooks are counted as: `message` a text, `rest` what is neither a text nor an opt-out."""
 
     accept: Accept
+    message: str
     rest: str
 
 
-_CARRIERS: Final = _Hook(accept_webhook, "receipt")
-_DESKTOPS: Final = _Hook(accept_desktop_webhook, "command")
+_CARRIERS: Final = _Hook(accept_webhook, "message", "receipt")
+_DESKTOPS: Final = _Hook(accept_desktop_webhook, "reply", "command")
 
 
 def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     """A label of a closed list; reasons are an open one."""
     if outcome not in {Arrived.STORED, Arrived.DUPLICATE}:
         return "other"
-    return reason if reason in {"message", "opt_out"} else hook.rest
+    return {"message": hook.message, "opt_out": "opt_out"}.get(reason, hook.rest)
 
 
 _NOT_READ: Final = {
