@@ -67,6 +67,14 @@ def test_every_command_and_every_option_is_on_the_page() -> None:
                 assert f"`{option.opts[0]}" in page, (path, option.opts)
 
 
+def test_no_help_is_missing_or_cut_off() -> None:
+    for path, command in COMMANDS.items():
+        shown = CliRunner().invoke(main, [*path, "--help"]).output
+        assert not [line for line in shown.splitlines() if line.endswith("...") and not line.startswith("Usage:")], path
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, (path, option.opts)
+
+
 def test_the_page_names_no_command_that_does_not_exist() -> None:
     """Nor does any other page."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]

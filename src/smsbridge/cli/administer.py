@@ -81,7 +81,7 @@ def quarantine() -> None:
     help="Only these.  [default: refused and unrecognized]",
 )
 @click.option("--account", default="", help="Only those of this account.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most.")
 @as_json
 def list_quarantine(*, config: Path | None, outcome: str | None, account: str, limit: int, as_json: bool) -> None:
     """List them, newest first, each with its reason."""
@@ -94,7 +94,7 @@ def list_quarantine(*, config: Path | None, outcome: str | None, account: str, l
 @with_config
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 def replay_quarantine(*, config: Path | None, ids: tuple[str, ...]) -> None:
-    """Read them again, after a secret was mended or the program upgraded. Signatures are checked again."""
+    """Read them again. What was mended since counts: a secret, the program. Signatures are checked again."""
     loaded = load_config(config)
     for_each(ids, lambda each: _replayed(_ask_loaded(loaded, "quarantine.replay", {"id": each})))
 
@@ -106,7 +106,7 @@ def dead_letters() -> None:
 
 @dead_letters.command("list")
 @with_config
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most.")
 @as_json
 def list_dead_letters(*, config: Path | None, limit: int, as_json: bool) -> None:
     """List them, newest first, each with its reason."""

@@ -120,7 +120,7 @@ def config_group() -> None:
 
 @config_group.command("show")
 @with_config
-@click.option("--origin", is_flag=True, help="Also where each value was said.")
+@click.option("--origin", is_flag=True, help="Say with each value where it comes from.")
 @as_json
 def show_config(*, config: Path | None, origin: bool, as_json: bool) -> None:
     """Print every setting in force. Secrets are hidden."""

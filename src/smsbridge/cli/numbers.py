@@ -40,7 +40,7 @@ from smsbridge.provisioning.twilio_http import open_http
 @click.option("--number", default="", help="Which number; needed where the account has several.")
 @click.option("--test-to", default="", help="Send one text to this number and wait for its delivery.")
 @click.option(
-    "--force", is_flag=True, help="Also where the number points elsewhere, or the address could not be proven."
+    "--force", is_flag=True, help="Do it also where the number points elsewhere, or the address could not be proven."
 )
 @click.option("--dry-run", is_flag=True, help="Look, and change nothing.")
 @click.option("--print", "only_print", is_flag=True, help="Write out what to click in the console instead.")
@@ -81,7 +81,7 @@ def connect(
 @click.command()
 @with_config
 @click.argument("account")
-@click.option("--force", is_flag=True, help="Also where somebody has pointed the number elsewhere since.")
+@click.option("--force", is_flag=True, help="Do it also where somebody has pointed the number elsewhere since.")
 def disconnect(*, config: Path | None, account: str, force: bool) -> None:
     """Point the numbers of ACCOUNT back at where they pointed before `connect`."""
     loaded = load_config(config)
@@ -105,7 +105,7 @@ def numbers() -> None:
 @click.argument("account")
 @as_json
 def list_numbers(*, config: Path | None, account: str, as_json: bool) -> None:
-    """List the numbers of ACCOUNT: what each can do, and where its texts go."""
+    """List the numbers of ACCOUNT. With what each can do, and where its texts go."""
     loaded = load_config(config)
     adapter, webhook_url = _twilio(loaded, account)
 

@@ -25,13 +25,12 @@ _LONGEST_ANSWER_S: Final = 10.0
 @click.command()
 @with_config
 @click.option("--url", help="Ask this bridge.  [default: the one that the configuration describes]")
-@click.option("--wait", is_flag=True, help="Until it is ready, or the time is over.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True)
+@click.option("--wait", is_flag=True, help="Ask until it is ready, or the time is over.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True, help="In seconds."
+)
 def readyz(*, config: Path | None, url: str | None, wait: bool, timeout_s: float) -> None:
-    """Ask the running bridge whether it takes requests. Exit code 69: it does not.
-
-    --timeout is in seconds.
-    """
+    """Ask the running bridge whether it takes requests. Exit code 69: it does not."""
     address = url or _own_address(config)
     if not address.startswith(("http://", "https://")):
         raise click.BadParameter(f"{address!r} is no http address", param_hint="--url")
