@@ -174,19 +174,20 @@ class Fetch:
 
 
 def is_web_address(text: str) -> bool:
-    """Whether `text` is a URL that a `Fetch` can ask for: visible ASCII, a host, a port that exists, no credentials."""
+    """Whether `text` is a URL that a stranger's file may be fetched from: https, visible ASCII, a host, a port that
+    exists, no credentials."""
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return False
-    plain = parts.scheme in {"http", "https"} and port != 0 and "@" not in parts.netloc
+    plain = text.startswith("https://") and port != 0 and "@" not in parts.netloc
     return plain and bool(_VISIBLE_ASCII.fullmatch(text) and _HOST.fullmatch(parts.hostname or ""))
 
 
 NO_WEB_ADDRESS: Final = (
-    "must be an address that begins with https:// or http:// and a host, without a password; blanks and letters beyond "
-    "ASCII are written as %20"
+    "must be an address that begins with https:// and a host, without a password; blanks and letters beyond ASCII are "
+    "written as %20"
 )
 """What is wrong with what `is_web_address` refuses."""
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")

@@ -134,7 +134,7 @@ _ATTRIBUTES_SCHEMA: Final[dict[str, Any]] = {
 _URL_SCHEMA: Final[dict[str, Any]] = {
     "type": "string",
     "maxLength": 2_048,
-    "pattern": r"^https?://[!-~]+$",
+    "pattern": r"^https://[!-~]+$",
     "examples": ["https://example.com/map.png"],
 }
 _METADATA_SCHEMA: Final[dict[str, Any]] = {
