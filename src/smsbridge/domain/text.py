@@ -45,6 +45,8 @@ class Segments:
 
 def fold(text: str) -> str:
     """The form in which texts are searched: neither case nor the way an accent was typed makes a difference."""
+    if text.isascii():  # most texts
+        return text.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 

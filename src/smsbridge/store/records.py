@@ -567,7 +567,7 @@ def write_border(mark: BorderMark) -> str:
 
 def read_job(row: Row, *, token: int, now_ms: int) -> Job:
     """The job as it is once claimed: this attempt is counted, and the one before it was cut short if it still runs."""
-    identifier, kind, queue, lane, ref, attempt, is_running, crashes, created, give_up, _due = row
+    identifier, kind, queue, lane, ref, attempt, is_running, crashes, created, give_up = row
     return Job(
         id=identifier,
         kind=kind,

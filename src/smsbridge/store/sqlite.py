@@ -294,6 +294,12 @@ class SqliteRows:
     def run(self, name: str, values: Mapping[str, Any]) -> int:
         return self._connection.execute(self._queries[name], values).rowcount
 
+    def insert(self, name: str, values: Mapping[str, Any]) -> int:
+        # Not RETURNING, which costs SQLite half as much again: it opens a journal for the statement.
+        number: int | None = self._connection.execute(self._queries[name], values).lastrowid
+        assert number is not None  # noqa: S101 - an INSERT always has one
+        return number
+
     def in_list(self, name: str, ids: Collection[str]) -> Sequence[Sequence[Any]]:
         found: list[Sequence[Any]] = []
         wanted = list(ids)

@@ -71,6 +71,10 @@ class Rows(Protocol):
         """Returns how many rows it touched."""
         ...
 
+    def insert(self, name: str, values: Mapping[str, Any]) -> int:
+        """Runs an INSERT of one row into a table that numbers its rows, and returns the number."""
+        ...
+
     def in_list(self, name: str, ids: Collection[str]) -> Sequence[Row]:
         """Runs a query with `{ids}`, in slices if there are many."""
         ...
@@ -426,8 +430,7 @@ class SqlTx:
     # --- the event log
 
     def append_event(self, event: LogEvent) -> int:
-        row = self._rows.one("append_event", records.write_event(event))
-        self.event_seq = _returned(row)
+        self.event_seq = self._rows.insert("append_event", records.write_event(event))
         return self.event_seq
 
     def event(self, seq: int) -> LogEvent | None:
@@ -495,7 +498,7 @@ class SqlTx:
         detail: str = "",
         search_text: str = "",
     ) -> int:
-        row = self._rows.one(
+        return self._rows.insert(
             "append_entry",
             {
                 "contact_id": contact_id,
@@ -509,7 +512,6 @@ class SqlTx:
                 "search_text": fold(search_text),
             },
         )
-        return _returned(row)
 
     def transcript(
         self,
@@ -568,7 +570,7 @@ class SqlTx:
     # --- jobs
 
     def enqueue(self, job: NewJob) -> int:
-        row = self._rows.one(
+        job_id = self._rows.insert(
             "insert_job",
             {
                 "kind": job.kind,
@@ -582,32 +584,32 @@ class SqlTx:
         )
         self._rows.run("open_lane", {"lane": job.lane, "queue": job.queue, "due_at_ms": job.due_at_ms})
         self.queues.add(job.queue)
-        return _returned(row)
+        return job_id
 
     def claim(self, queue: str, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Job]:
-        lanes = self._rows.all("due_lanes", {"queue": queue, "now_ms": now_ms, "limit": limit})
-        claimed = (self._claim_head(row[0], now_ms, lease_until_ms) for row in lanes)
+        heads = self._rows.all("due_heads", {"queue": queue, "now_ms": now_ms, "limit": limit})
+        claimed = (self._claim_head(head, now_ms, lease_until_ms) for head in heads)
         return [job for job in claimed if job is not None]
 
     def claim_next(self, lane: str, *, now_ms: int, lease_until_ms: int) -> Job | None:
-        if self._rows.one("lane_is_due", {"lane": lane, "now_ms": now_ms}) is None:
-            return None
-        return self._claim_head(lane, now_ms, lease_until_ms)
+        head = self._rows.one("due_head", {"lane": lane, "now_ms": now_ms})
+        return self._claim_head(head, now_ms, lease_until_ms) if head else None
 
-    def _claim_head(self, lane: str, now_ms: int, lease_until_ms: int) -> Job | None:
-        head = self._rows.one("lane_head", {"lane": lane})
-        if head is None:  # nothing of ours leaves a lane without a job; if it happens, the lane heals here
+    def _claim_head(self, head: Row, now_ms: int, lease_until_ms: int) -> Job | None:
+        lane, token, *row = head
+        job_id = row[0]
+        if job_id is None:  # nothing of ours leaves a lane without a job; if it happens, the lane heals here
             self._rows.run("close_lane", {"lane": lane})
             return None
-        job_id = head[0]
-        token = self._rows.one("lease_lane", {"lane": lane, "lease_until_ms": lease_until_ms, "job_id": job_id})
+        token += 1
+        lease = {"lane": lane, "token": token, "job_id": job_id, "lease_until_ms": lease_until_ms}
+        self._rows.run("lease_lane", lease)
         self._rows.run("start_job", {"id": job_id})
-        return records.read_job(head, token=_returned(token), now_ms=now_ms)
+        return records.read_job(row, token=token, now_ms=now_ms)
 
     def close_job(self, job: Job) -> bool:
-        if not self._holds(job):
+        if not self._rows.run("close_job", _lease(job)):
             return False
-        self._rows.run("delete_job", {"id": job.id})
         self._advance_lane(job.lane)
         return True
 
@@ -632,12 +634,11 @@ class SqlTx:
         return self._rows.one("holds_lease", _lease(job)) is not None
 
     def _advance_lane(self, lane: str) -> None:
-        head = self._rows.one("lane_head", {"lane": lane})
-        if head is None:
-            self._rows.run("close_lane", {"lane": lane})
-        else:
-            self._rows.run("set_lane_head", {"lane": lane, "queue": head[2], "due_at_ms": head[-1]})
-            self.queues.add(head[2])
+        if self._rows.run("close_lane", {"lane": lane}):
+            return
+        freed = self._rows.one("free_lane", {"lane": lane})
+        if freed is not None:
+            self.queues.add(freed[0])
 
     def release_leases(self, now_ms: int) -> int:
         return self._rows.run("release_leases", {"now_ms": now_ms})

@@ -1,29 +1,30 @@
 -- The durable queue: jobs in lanes. A lane's row is its head; claiming reads only heads that are due.
 
--- columns job: id, kind, queue, lane, ref, attempt, is_running, crashes, created_at_ms, give_up_at_ms, due_at_ms
+-- columns j: j.id, j.kind, j.queue, j.lane, j.ref, j.attempt, j.is_running, j.crashes, j.created_at_ms, j.give_up_at_ms
 -- columns letter: id, kind, queue, lane, ref, attempts, reason, created_at_ms, died_at_ms
 
 -- name: insert_job
 INSERT INTO jobs (kind, queue, lane, ref, due_at_ms, created_at_ms, give_up_at_ms)
-VALUES (:kind, :queue, :lane, :ref, :due_at_ms, :created_at_ms, :give_up_at_ms)
-RETURNING id;
+VALUES (:kind, :queue, :lane, :ref, :due_at_ms, :created_at_ms, :give_up_at_ms);
 
 -- name: open_lane
 -- A lane that has a head keeps it: the new job waits behind.
 INSERT INTO lanes (lane, queue, due_at_ms) VALUES (:lane, :queue, :due_at_ms) ON CONFLICT (lane) DO NOTHING;
 
--- name: due_lanes
-SELECT lane FROM lanes WHERE queue = :queue AND due_at_ms <= :now_ms ORDER BY due_at_ms LIMIT :limit;
+-- name: due_heads
+-- Whoever had claimed a lane that is due has lost it: its lease has run out.
+SELECT l.lane, l.token, {j}
+FROM lanes AS l LEFT JOIN jobs AS j ON j.id = (SELECT min(id) FROM jobs WHERE lane = l.lane)
+WHERE l.queue = :queue AND l.due_at_ms <= :now_ms ORDER BY l.due_at_ms LIMIT :limit;
 
--- name: lane_is_due
-SELECT 1 FROM lanes WHERE lane = :lane AND due_at_ms <= :now_ms AND claimed_job = 0;
-
--- name: lane_head
-SELECT {job} FROM jobs WHERE lane = :lane ORDER BY id LIMIT 1;
+-- name: due_head
+-- Of a lane that nobody has claimed.
+SELECT l.lane, l.token, {j}
+FROM lanes AS l JOIN jobs AS j ON j.id = (SELECT min(id) FROM jobs WHERE lane = :lane)
+WHERE l.lane = :lane AND l.due_at_ms <= :now_ms AND l.claimed_job = 0;
 
 -- name: lease_lane
-UPDATE lanes SET due_at_ms = :lease_until_ms, token = token + 1, claimed_job = :job_id WHERE lane = :lane
-RETURNING token;
+UPDATE lanes SET due_at_ms = :lease_until_ms, token = :token, claimed_job = :job_id WHERE lane = :lane;
 
 -- name: start_job
 UPDATE jobs SET attempt = attempt + 1, is_running = 1 WHERE id = :id;
@@ -31,14 +32,23 @@ UPDATE jobs SET attempt = attempt + 1, is_running = 1 WHERE id = :id;
 -- name: holds_lease
 SELECT 1 FROM lanes WHERE lane = :lane AND token = :token AND claimed_job = :job_id;
 
+-- name: close_job
+-- Nothing, and it says so by its row count, for whoever holds the lease no more.
+DELETE FROM jobs
+WHERE id = :job_id AND EXISTS (SELECT 1 FROM lanes WHERE lane = :lane AND token = :token AND claimed_job = :job_id);
+
 -- name: delete_job
 DELETE FROM jobs WHERE id = :id;
 
--- name: set_lane_head
-UPDATE lanes SET queue = :queue, due_at_ms = :due_at_ms, claimed_job = 0 WHERE lane = :lane;
-
 -- name: close_lane
-DELETE FROM lanes WHERE lane = :lane;
+-- Only one in which nothing waits.
+DELETE FROM lanes WHERE lane = :lane AND NOT EXISTS (SELECT 1 FROM jobs WHERE lane = :lane);
+
+-- name: free_lane
+UPDATE lanes SET (queue, due_at_ms, claimed_job) = (
+    SELECT queue, due_at_ms, 0 FROM jobs WHERE lane = :lane ORDER BY id LIMIT 1)
+WHERE lane = :lane
+RETURNING queue;
 
 -- name: postpone_job
 UPDATE jobs SET is_running = 0, due_at_ms = :due_at_ms, attempt = attempt - :give_back,

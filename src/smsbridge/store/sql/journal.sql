@@ -5,8 +5,7 @@
 
 -- name: append_event
 INSERT INTO events (id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail)
-VALUES (:id, :type, :at_ms, :contact_id, :conversation_id, :interaction_id, :message_id, :notice_id, :detail)
-RETURNING seq;
+VALUES (:id, :type, :at_ms, :contact_id, :conversation_id, :interaction_id, :message_id, :notice_id, :detail);
 
 -- name: event
 SELECT {event} FROM events WHERE seq = :seq;
@@ -25,8 +24,7 @@ DELETE FROM events WHERE seq IN (
 
 -- name: append_entry
 INSERT INTO transcript (contact_id, conversation_id, interaction_id, kind, ref, is_inbound, at_ms, detail, search_text)
-VALUES (:contact_id, :conversation_id, :interaction_id, :kind, :ref, :is_inbound, :at_ms, :detail, :search_text)
-RETURNING seq;
+VALUES (:contact_id, :conversation_id, :interaction_id, :kind, :ref, :is_inbound, :at_ms, :detail, :search_text);
 
 -- name: transcript_of_contact_before
 SELECT {entry} FROM transcript
