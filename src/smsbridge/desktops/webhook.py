@@ -13,7 +13,6 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
@@ -28,7 +27,7 @@ from smsbridge.domain.outcome import Accepted, DeliveryOutcome, Evidence, RetryL
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import NO_HEADERS, Headers, Request, Response
 from smsbridge.wire.signing import base64_text, hmac_digest, same_text
-from smsbridge.wire.times import read_retry_after_s
+from smsbridge.wire.times import read_retry_after_s, write_time
 
 TOLERANCE_S: Final = 300
 """How far a webhook's timestamp may lie from our clock, either way; what the published libraries use."""
@@ -83,7 +82,7 @@ class WebhookDesktop:
     def write_delivery(self, delivery: Delivery, now_ms: int) -> Request | None:
         if self.abilities.event_types is not None and delivery.type not in self.abilities.event_types:
             return None
-        body = write_json({"type": delivery.type, "timestamp": _rfc3339(delivery.at_ms), "data": dict(delivery.data)})
+        body = write_json({"type": delivery.type, "timestamp": write_time(delivery.at_ms), "data": dict(delivery.data)})
         timestamp = str(now_ms // 1000)  # of this attempt: a repeat is signed anew, its id stays
         signatures = (_sign(key, delivery.event_id, timestamp, body) for key in self.keys)
         headers = [
@@ -433,14 +432,6 @@ def _can_be_kept(leaf: object) -> bool:
     if isinstance(leaf, str):
         return re.search("[\0\ud800-\udfff]", leaf) is None
     return not isinstance(leaf, float) or math.isfinite(leaf)
-
-
-# --- times ------------------------------------------------------------------------------------------------------------
-
-
-def _rfc3339(at_ms: int) -> str:
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
 
 
 ADAPTER: Final[type[Desktop]] = WebhookDesktop

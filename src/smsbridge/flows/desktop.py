@@ -42,12 +42,13 @@ def begin_deliver(bridge: Bridge) -> Callable[[Tx, Job], Delivering | JobEnd]:
             return Done(facts={"outcome": "nothing_to_deliver"})
         if tx.desktop_switched_off(name):
             return Buried(reason="the desktop's endpoint is switched off (410)")
+        message = None
         if event.type is EventType.MESSAGE_RECEIVED:
             message = tx.message(event.message_id or "")
             if message is not None and message.held_for_media:
                 # The hold is over before the media came: it goes without, and is completed later.
                 tx.update_message(replace(message, held_for_media=False))
-        data = resources.event_data(tx, bridge, event)
+        data = resources.event_data(tx, bridge, event, message)
         delivery = Delivery(event_id=event.id, type=event.type, at_ms=event.at_ms, data=data)
         return Delivering(job=job, desktop=desktop, delivery=delivery)
 

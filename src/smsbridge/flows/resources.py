@@ -6,7 +6,6 @@ web/api/models.py describes the same shapes to readers of the OpenAPI document; 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from smsbridge.contracts.bridge import Bridge, Sender
@@ -29,6 +28,7 @@ from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
 from smsbridge.domain.phone import sender_kind
 from smsbridge.domain.status import Status
 from smsbridge.flows.links import write_media_link
+from smsbridge.wire.times import write_time
 
 Resource = dict[str, Any]
 
@@ -234,7 +234,8 @@ def event(tx: Tx, bridge: Bridge, shown: LogEvent) -> Resource:
     }
 
 
-def event_data(tx: Tx, bridge: Bridge, shown: LogEvent) -> Resource:
+def event_data(tx: Tx, bridge: Bridge, shown: LogEvent, about: Message | None = None) -> Resource:
+    """`about` is the event's message, if the caller has read it."""
     match shown.type:
         case (
             EventType.MESSAGE_RECEIVED
@@ -242,7 +243,7 @@ def event_data(tx: Tx, bridge: Bridge, shown: LogEvent) -> Resource:
             | EventType.MESSAGE_UPDATED
             | EventType.MESSAGE_STATUS
         ):
-            about = tx.message(shown.message_id or "")
+            about = about or tx.message(shown.message_id or "")
             return {**message(tx, bridge, about), **shown.detail} if about else dict(shown.detail)
         case EventType.NOTICE_RAISED:
             raised = tx.notice(shown.notice_id or "")
@@ -325,11 +326,7 @@ def receipt(shown: StoredReceipt) -> Resource:
 
 
 def time(at_ms: int | None) -> str | None:
-    """Milliseconds and a Z: `2026-11-03T14:06:58.123Z`."""
-    if at_ms is None:
-        return None
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}Z"
+    return None if at_ms is None else write_time(at_ms)
 
 
 def status_detail(status: Status, cause: str | None) -> Resource:
