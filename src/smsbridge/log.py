@@ -8,6 +8,7 @@ looks like one is masked in the finished line, those of libraries and tracebacks
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -39,6 +40,8 @@ _SECRET_FIELDS: Final = frozenset(
     }
     | {"api_key", "api_secret", "auth_token"}
 )
+_SCALARS: Final = frozenset({bool, float, int, str, type(None)})
+"""Nothing is nested in a value of these."""
 _NUMBER: Final = re.compile(r"(?:\+|%2B)([1-9]\d{6,14})(?!\d)", re.IGNORECASE)
 _SECRETS: Final = (
     (re.compile(r"\b(smsb_[A-Za-z0-9]+_)[A-Za-z0-9_]+"), rf"\1{MASKED}"),
@@ -90,8 +93,7 @@ def set_up_logging(
         plain = structlog.dev.plain_traceback  # the default one shows local variables where rich is installed
         last.append(structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="ts", exception_formatter=plain))
     else:
-        render = structlog.processors.JSONRenderer(ensure_ascii=False)
-        last += [structlog.processors.format_exc_info, _put_first, render]
+        last += [structlog.processors.format_exc_info, _write_json]
     finish = _Finish(with_priority=in_journal)
     structlog.configure(
         processors=[*shared, *last, finish.processor],
@@ -118,7 +120,8 @@ def set_up_logging(
 def mask_fields(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor: what a field's name says to be a secret or a text is not shown, at any depth."""
     for name, value in line.items():
-        line[name] = _mask_value(name, value)
+        if name in _SECRET_FIELDS or type(value) not in _SCALARS:
+            line[name] = _mask_value(name, value)
     return line
 
 
@@ -140,10 +143,13 @@ def _mask_value(name: str, value: Any) -> Any:
     return value
 
 
-def _put_first(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _write_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
     """What a person looks for stands in the same place in each line."""
     first = {name: line[name] for name in ("ts", "level", "event") if name in line}
-    return {**first, **line}
+    return _ENCODE({**first, **line})
+
+
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
 
 
 def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
