@@ -22,8 +22,9 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -309,20 +310,29 @@ class SqliteRows:
             found.extend(self._connection.execute(sql, some).fetchall())
         return found
 
-    @contextlib.contextmanager
-    def savepoint(self) -> Iterator[None]:
+    def savepoint(self) -> AbstractContextManager[None]:
+        return _Savepoint(self._connection)
+
+
+class _Savepoint:
+    """A transaction in the transaction. Not a generator: there are four of these to a delivered text."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
         self._connection.execute("SAVEPOINT nested")
-        try:
-            yield
-        except StoreUnavailable:
-            raise
-        except Exception as error:
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self._connection.execute("RELEASE nested")
+        elif isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
             if _is_of_the_database(error):
                 raise StoreUnavailable(str(error)) from error
             self._connection.execute("ROLLBACK TO nested")
             self._connection.execute("RELEASE nested")
-            raise
-        self._connection.execute("RELEASE nested")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
