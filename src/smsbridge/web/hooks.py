@@ -72,7 +72,7 @@ class Hooks:
         return Request(
             method=request.method,
             url=self._bridge.public_url + request.raw_path,
-            headers=Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers),
+            headers=Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]),
             body=await read_body(request, most=MAX_BODY_BYTES, timeout_s=self._body_timeout_s),
         )
 

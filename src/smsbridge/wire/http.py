@@ -20,13 +20,15 @@ class Headers:
     __slots__ = ("_pairs",)
 
     def __init__(self, pairs: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
-        items = pairs.items() if isinstance(pairs, Mapping) else pairs
-        self._pairs: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in items)
+        self._pairs: tuple[tuple[str, str], ...] = tuple(pairs.items() if isinstance(pairs, Mapping) else pairs)
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of `name`, or `default`."""
         wanted = name.lower()
-        return next((value for key, value in self._pairs if key.lower() == wanted), default)
+        for key, value in self._pairs:
+            if key.lower() == wanted:
+                return value
+        return default
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value of `name`, in the order received."""
