@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import sqlite3
 import threading
@@ -25,6 +26,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -282,36 +285,55 @@ class SqliteRows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._queries = load_queries()
+        self._queries = _by_position()
 
     def one(self, name: str, values: Mapping[str, Any]) -> Sequence[Any] | None:
         # fetchall and not fetchone: a RETURNING statement that is not read to its end keeps the commit from happening.
-        rows = self._connection.execute(self._queries[name], values).fetchall()
+        rows = self._execute(name, values).fetchall()
         return rows[0] if rows else None
 
     def all(self, name: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        return self._connection.execute(self._queries[name], values).fetchall()
+        return self._execute(name, values).fetchall()
 
     def run(self, name: str, values: Mapping[str, Any]) -> int:
-        return self._connection.execute(self._queries[name], values).rowcount
+        return self._execute(name, values).rowcount
 
     def insert(self, name: str, values: Mapping[str, Any]) -> int:
         # Not RETURNING, which costs SQLite half as much again: it opens a journal for the statement.
-        number: int | None = self._connection.execute(self._queries[name], values).lastrowid
+        number: int | None = self._execute(name, values).lastrowid
         assert number is not None  # noqa: S101 - an INSERT always has one
         return number
+
+    def _execute(self, name: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        sql, pick = self._queries[name]
+        return self._connection.execute(sql, pick(values))
 
     def in_list(self, name: str, ids: Collection[str]) -> Sequence[Sequence[Any]]:
         found: list[Sequence[Any]] = []
         wanted = list(ids)
         for start in range(0, len(wanted), _IDS_PER_QUERY):
             some = wanted[start : start + _IDS_PER_QUERY]
-            sql = self._queries[name].replace("{ids}", ",".join("?" * len(some)))
+            sql = load_queries()[name].replace("{ids}", ",".join("?" * len(some)))
             found.extend(self._connection.execute(sql, some).fetchall())
         return found
 
     def savepoint(self) -> AbstractContextManager[None]:
         return _Savepoint(self._connection)
+
+
+@cache
+def _by_position() -> Mapping[str, tuple[str, Callable[[Mapping[str, Any]], Sequence[Any]]]]:
+    """Every query with its values numbered, and what picks them: sqlite3 binds by name in twice the time."""
+    return {name: _number_values(sql) for name, sql in load_queries().items()}
+
+
+def _number_values(sql: str) -> tuple[str, Callable[[Mapping[str, Any]], Sequence[Any]]]:
+    names = list(dict.fromkeys(_VALUE.findall(sql)))
+    numbered = _VALUE.sub(lambda value: f"?{names.index(value[1]) + 1}", sql)
+    return numbered, itemgetter(*names) if len(names) > 1 else lambda values: [values[name] for name in names]
+
+
+_VALUE: Final = re.compile(r":([a-z][a-z0-9_]*)")
 
 
 class _Savepoint:
