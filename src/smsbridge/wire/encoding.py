@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 from pydantic_core import to_json
 
@@ -35,13 +35,13 @@ def read_form(body: bytes | str) -> tuple[tuple[str, str], ...]:
         return tuple(
             [
                 (
-                    unquote(name, errors="strict") if "%" in name else name,
-                    unquote(value, errors="strict") if "%" in value else value,
+                    unquote_to_bytes(name).decode() if "%" in name else name,
+                    unquote_to_bytes(value).decode() if "%" in value else value,
                 )
                 for name, _, value in halves
             ]
         )
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise Unreadable("not a readable form: not UTF-8") from None
 
 
