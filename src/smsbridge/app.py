@@ -12,12 +12,13 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
+from aiohttp.web import AbstractRouteDef
 
 from smsbridge import __version__
 from smsbridge.blobs import FolderBlobs
@@ -36,6 +37,8 @@ from smsbridge.store.sqlite import SqliteStore
 from smsbridge.systemd import Notifier, held_sockets
 from smsbridge.web.server import Limits, WebServer
 
+Routes = Callable[[Bridge], Sequence[AbstractRouteDef]]
+
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 
@@ -51,9 +54,13 @@ class Ready:
 class Daemon:
     """One bridge, from its first file to its last. `run` returns after `stop` was set and everything has ended."""
 
-    def __init__(self, loaded: Loaded, *, listen: socket.socket | None = None) -> None:
+    def __init__(
+        self, loaded: Loaded, *, listen: socket.socket | None = None, more_routes: Routes = lambda _: ()
+    ) -> None:
+        """`more_routes` go before the bridge's own."""
         self._loaded = loaded
         self._listen = listen
+        self._more_routes = more_routes
         self._notifier = Notifier()
         self._log = structlog.get_logger()
         self.stop = asyncio.Event()
@@ -119,6 +126,7 @@ class Daemon:
             forget_gauge=meter.forget,
             limits=_limits(self._loaded),
             require_idempotency_key=settings.api.require_idempotency_key,
+            more_routes=self._more_routes(bridge),
             admin_socket=settings.admin_socket,
         )
         async with asyncio.TaskGroup() as group:

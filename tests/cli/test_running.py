@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from smsbridge.cli import main
 from smsbridge.cli.console import NotDone, ask_daemon
 from smsbridge.contracts.jobs import Buried, NewJob
 from smsbridge.contracts.store import Arrival, Arrived, Tx
@@ -41,6 +43,27 @@ def get(port: int, path: str, key: str) -> int:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def sign_in(port: int, name: str, passcode: str) -> tuple[int, Any, str]:
+    """The status, what it says, and the cookie."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        body = json.dumps({"name": name, "passcode": passcode})
+        connection.request("POST", "/v1/session", body, headers={"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()), (answer.getheader("Set-Cookie") or "").partition(";")[0]
+    finally:
+        connection.close()
+
+
+def get_signed_in(port: int, path: str, cookie: str) -> int:
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"Cookie": cookie})
         return connection.getresponse().status
     finally:
         connection.close()
@@ -93,6 +116,47 @@ def test_a_key_of_the_running_bridge_works_and_ends_with_its_revocation(place: A
     assert made["key"] not in log
     assert lines[-1]["event"] == "bridge.stopped"
     assert place.ask("keys", "list")[0]["revoked_at"] is not None  # the same store, now opened by the command
+
+
+def test_an_agent_of_the_running_bridge_signs_in_until_they_are_removed(place: Any) -> None:
+    with place.serving() as (_, port):
+        made = place.ask("agents", "create", "bo", "--name", "Bo")
+        assert (made["id"], made["name"], made["role"]) == ("bo", "Bo", "agent")
+        status, session, cookie = sign_in(port, "bo", made["passcode"])
+        assert (status, session["agent"]) == (201, {"id": "bo", "name": "Bo"})
+        assert get_signed_in(port, "/v1/interactions", cookie) == 200
+
+        again = place.ask("agents", "create", "bo", "--supervisor")
+        assert (again["name"], again["role"]) == ("Bo", "supervisor"), "what is not said stays"
+        assert sign_in(port, "bo", made["passcode"])[0] == 401
+        _, session, cookie = sign_in(port, "bo", again["passcode"])
+        assert session["role"] == "supervisor"
+        assert place.ask("agents", "create", "bo", "--agent")["role"] == "agent"
+
+        (listed,) = place.ask("agents", "list")
+        assert listed == {"id": "bo", "name": "Bo", "role": "agent", "created_at": made["created_at"]}
+        assert place.run("agents", "remove", "bo").exit_code == 0
+        gone = place.run("agents", "remove", "bo")
+        assert (gone.exit_code, "bo" in gone.stderr) == (1, True)
+        assert sign_in(port, "bo", again["passcode"])[0] == 401
+    assert place.ask("agents", "list") == []
+
+
+def test_a_passcode_of_ones_own_comes_from_standard_input_and_is_not_shown(place: Any) -> None:
+    runner = CliRunner(env={"SMSBRIDGE_CONFIG": str(place.file)})
+    made = runner.invoke(main, ["agents", "create", "bo", "--passcode-stdin"], input="correct horse\n")
+    assert (made.exit_code, made.stdout) == (0, "")
+    short = runner.invoke(main, ["agents", "create", "cy", "--passcode-stdin"], input="short\n")
+    assert (short.exit_code, "8 to 200 characters" in short.stderr) == (1, True)
+    empty = runner.invoke(main, ["agents", "create", "cy", "--passcode-stdin"], input="")
+    assert empty.exit_code == 1, "an empty input is not a wish for a random one"
+    with place.serving() as (_, port):
+        assert sign_in(port, "bo", "correct horse")[0] == 201
+
+
+@pytest.mark.parametrize("name", ["", " bo", "b\no", "b" * 101])
+def test_a_name_that_nobody_could_sign_in_with_is_refused(place: Any, name: str) -> None:
+    assert place.run("agents", "create", name).exit_code == 1
 
 
 def test_the_admin_socket_is_for_its_owner_and_gone_after_the_stop(place: Any) -> None:
@@ -332,14 +396,20 @@ def test_the_demo_says_where_everything_is_and_ends_when_told(tmp_path: Path, pl
     with demonstrating(place, "--ready-file", str(ready), "--chaos", "dup=5") as said:
         facts = json.loads(ready.read_text())
         assert facts["api_url"] in said
-        port = urllib.parse.urlsplit(facts["api_url"]).port
+        (try_it,) = re.findall(r"Try it +(\S+/demo)\b", said)
+        port = urllib.parse.urlsplit(try_it).port
         assert port is not None
+        for path in ("/demo", "/desk", "/phone"):
+            assert get(port, path, "") == 200
         assert get(port, "/v1/messages", facts["api_key"]) == 200
+        assert facts["agents"]["demo"] in said
+        for agent, role in (("demo", "supervisor"), ("bo", "agent")):
+            assert sign_in(port, agent, facts["agents"][agent])[1]["role"] == role
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="types what a newcomer types, which needs curl")
 def test_what_the_demo_says_can_be_typed_as_it_stands_and_ends_in_a_notice(place: Any) -> None:
-    with demonstrating(place) as said:
+    with demonstrating(place, "--curl") as said:
         typed = type_what_it_says(said)
     assert "Hi, where is my order?" in typed
     assert "On its way." in typed

@@ -99,6 +99,10 @@ max_wait = "4s"
 max_age = "5s"
 [notices]
 language = "en-GB"
+[desk]
+session_idle = "1h"
+offer_first = "0s"
+save_attachments = false
 [numbers]
 remember = "1d"
 [retention]

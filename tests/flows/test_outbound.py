@@ -73,7 +73,11 @@ async def test_an_accepted_text_is_queued_and_in_the_transcript_before_anybody_i
     assert kept.metadata == {"case": 7}
     assert [entry.message.id for entry in await world.entries() if entry.message] == [message.id]
     events = await world.store.read(lambda tx: tx.events_after(0, 10))
-    assert [event.type for event in events] == [EventType.INTERACTION_OPENED, EventType.MESSAGE_CREATED]
+    assert [event.type for event in events] == [
+        EventType.INTERACTION_OPENED,
+        EventType.CONTACT_UPDATED,  # a contact of nobody's is now theirs
+        EventType.MESSAGE_CREATED,
+    ]
     assert world.network.requests == []
 
 

@@ -46,7 +46,7 @@ async def test_transactions_that_come_together_share_a_commit_and_one_that_raise
 
 async def test_a_statement_that_makes_no_sense_is_its_writers_fault_alone(path: Path) -> None:
     store = SqliteStore.open(path)
-    await store.write(lambda tx: tx.insert_contact(made.contact(name="x")))
+    await store.write(made.thread)
     results = await asyncio.gather(
         store.write(lambda tx: tx.set_meta("before", "yes")),
         store.write(lambda tx: tx.list_contacts(query="x" * 60_000)),  # longer than a LIKE pattern may be

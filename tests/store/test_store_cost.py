@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from smsbridge.contracts.store import Arrived, Tx
+from smsbridge.contracts.store import Arrived, MessageFilter, Tx
 from smsbridge.domain.interaction import State
 from smsbridge.store.queries import load_queries
 from smsbridge.store.sqlite import SqliteRows, migrate
@@ -20,6 +20,7 @@ READS_A_TABLE: Final = {
     "count_arrivals": "a whole sum",
     "erase_kept_answers": "a person is erased seldom, and nothing may be missed",
     "list_agent_statuses": "as many rows as agents",
+    "list_agents": "as many rows as agents",
     "list_api_keys": "as many rows as keys",
     "list_standard_responses": "as many rows as somebody wrote",
     "queue_depths": "lanes that wait, from an index, for a gauge",
@@ -56,6 +57,11 @@ FILLED: Final = {
     "interactions (id, conversation_id, contact_id, contact_number, sender, account, desktop, direction, state,"
     " opened_at_ms, last_activity_ms)": "printf('int_%08d', i), 'cnv_1', 'con_9', '', '', '', 'desk', 'inbound',"
     " 'done', 0, 0",
+    "contacts (id, number, search_text, created_at_ms, updated_at_ms)": "'con_x' || i, i, 'x', 0, 0",
+    "conversations (id, contact_id, contact_number, sender, account, created_at_ms,"
+    " last_message_at_ms)": "'cnv_x' || i, 'con_x' || i, '', 'x', 'plain', 0, i",
+    "sessions (hash, agent_id, created_at_ms, seen_at_ms)": "'hash' || i, 'agent' || i, 0, 9e12",
+    "presences (interaction_id, agent_id, at_ms)": "'int_x' || i, 'amy', 9e12",
     "receipts (account, key, carrier_message_id, status, received_at_ms)": "'plain', i, 'C' || i, 'sent', i",
     "dead_letters (id, kind, queue, lane, ref, attempts, reason, created_at_ms, died_at_ms)": "i, '', '', '', '', 1,"
     " '', i, i",
@@ -96,6 +102,17 @@ QUESTIONS: Final[dict[str, Callable[[Tx], object]]] = {
     "the newest unmatched receipts": lambda tx: tx.list_unmatched_receipts(limit=5),
     "old receipts, when there are none": lambda tx: tx.trim_unmatched_receipts(0),
     "old letters, when there are none": lambda tx: tx.trim_dead_letters(0),
+    "who was heard of last": lambda tx: tx.list_contacts(limit=1),
+    "whose contacts these are": lambda tx: tx.list_contacts(assigned_to="amy"),
+    "quick replies, when there are none": lambda tx: tx.list_messages(MessageFilter(quick_reply=True)),
+    "who is signed in": lambda tx: tx.session("hash7"),
+    "where somebody is signed in": lambda tx: tx.sessions_of("amy"),
+    "old sessions, when there are none": lambda tx: tx.trim_sessions(NOW),
+    "who looks at this": lambda tx: tx.presences("int_1", 0),
+    "old presences, when there are none": lambda tx: tx.trim_presences(NOW),
+    "how much everybody has": lambda tx: tx.open_interactions_by_agent(),
+    "the last word of an interaction": lambda tx: tx.newest_entry(interaction_id="int_1"),
+    "the last word of a contact": lambda tx: tx.newest_entry(contact_id="con_1"),
     "what idles": lambda tx: tx.idle_interactions(NOW, 5),
 }
 

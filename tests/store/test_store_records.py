@@ -88,21 +88,36 @@ async def test_contacts_are_listed_and_found_by_name_number_and_agent(store: Sto
     ]
 
     def fill(tx: Tx) -> None:
-        for person in people:
+        for at_ms, person in enumerate(people):
             tx.insert_contact(person)
+            for sender, later_ms in ((SENDER, 0), ("+15005550010", 10 * (person.id == "con_2"))):
+                tx.insert_conversation(
+                    made.conversation(
+                        f"cnv_{person.id}{sender}",
+                        contact_id=person.id,
+                        contact_number=person.number,
+                        sender=sender,
+                        last_message_at_ms=at_ms + later_ms,
+                    )
+                )
+        tx.insert_contact(made.contact("con_4", number=Number("+14155550104"), name="Never heard of"))
 
     await store.write(fill)
 
     async def found(**wanted: Any) -> list[str]:
-        return [each.id for each in await store.read(lambda tx: tx.list_contacts(**wanted))]
+        return [each.contact.id for each in await store.read(lambda tx: tx.list_contacts(**wanted))]
 
-    assert await found() == ["con_3", "con_2", "con_1"]
-    assert await found(limit=2) == ["con_3", "con_2"]
-    assert await found(before_id="con_2") == ["con_1"]
+    assert await found() == ["con_2", "con_3", "con_1"]
+    first = await store.read(lambda tx: tx.list_contacts(limit=2))
+    assert [each.contact.id for each in first] == ["con_2", "con_3"]
+    assert await found(before=first[-1].position) == ["con_1"]
+    assert await found(before=first[0].position, assigned_to="amy") == ["con_1"]
     assert await found(assigned_to="amy") == ["con_2", "con_1"]
     assert await found(assigned_to="") == ["con_3"]
     assert await found(query="MÜLLER") == ["con_1"]
     assert await found(query="5550102") == ["con_2"]
+    assert await found(query="(415) 555-0102") == ["con_2"]
+    assert await found(query="+1 415 555 01") == ["con_2", "con_3", "con_1"]
     assert await found(query="%") == ["con_2"]
     assert await found(query="_") == ["con_3"]
     assert await found(query="nobody") == []

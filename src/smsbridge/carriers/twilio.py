@@ -1117,7 +1117,7 @@ def _lookup_reason(line_type: str, capable: SmsCapable, *, valid: bool) -> str:
     if not valid:
         return "The carrier's lookup says that there is no such number."
     if capable is SmsCapable.NO:
-        return f"The carrier's lookup says that this is a number of a kind that takes no texts: {line_type}."
+        return f"By the carrier's lookup it takes no texts: {line_type}."
     if capable is SmsCapable.YES:
         return "The carrier's lookup says that this kind of number takes texts."
     return "The carrier's lookup does not tell whether this number takes texts."

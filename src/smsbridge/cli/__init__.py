@@ -27,6 +27,7 @@ VERBS: Final = {
     "numbers": ("numbers", "The numbers of a carrier account."),
     "doctor": ("diagnose", "Look at everything that can be wrong, inside and outside."),
     "keys": ("administer", "API keys of agent systems."),
+    "agents": ("administer", "Who may sign in at the built-in desk."),
     "quarantine": ("administer", "Webhooks that were refused or not understood, kept as they came."),
     "dead-letters": ("administer", "Work that was given up: events a desktop never took, and the like."),
     "desktops": ("administer", "Agent systems that are told by webhook."),

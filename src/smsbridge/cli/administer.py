@@ -1,7 +1,8 @@
-"""keys, quarantine, dead-letters and desktops: asked of the running bridge, or of its store while it does not run."""
+"""keys, agents, quarantine, dead-letters, desktops: asked of the running bridge, or of its store while none runs."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,59 @@ def revoke_key(*, config: Path | None, key_id: str) -> None:
     """End a key. It may work for three more seconds."""
     _ask(config, "keys.revoke", {"id": key_id})
     click.echo(f"{key_id} is revoked.")
+
+
+@click.group()
+def agents() -> None:
+    """Who may sign in at the built-in desk."""
+
+
+@agents.command("create")
+@with_config
+@click.argument("agent_id", metavar="ID")
+@click.option("--name", help="As transcripts show it.  [default: the ID]")
+@click.option("--supervisor/--agent", default=None, help="Whether they may reassign what others have.  [default: not]")
+@click.option("--passcode-stdin", is_flag=True, help="Read the passcode from standard input instead of making one.")
+@as_json
+def create_agent(
+    *,
+    config: Path | None,
+    agent_id: str,
+    name: str | None,
+    supervisor: bool | None,
+    passcode_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Let somebody sign in, or give them a new passcode. It is shown now and never again.
+
+    Somebody who is there already keeps the name and the role that are not given, and has to sign in anew.
+    """
+    passcode = sys.stdin.readline().rstrip("\n") if passcode_stdin else None
+    made = _ask(config, "agents.create", {"id": agent_id, "name": name, "supervisor": supervisor, "passcode": passcode})
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"{made['id']}  {made['role']}  signs in at /desk", err=True)
+    if not passcode_stdin:
+        click.echo("The passcode is shown only this once:", err=True)
+        click.echo(made["passcode"])
+
+
+@agents.command("list")
+@with_config
+@as_json
+def list_agents(*, config: Path | None, as_json: bool) -> None:
+    """List them, without their passcodes."""
+    print_rows(_ask(config, "agents.list", {})["items"], ("id", "name", "role", "created_at"), as_json=as_json)
+
+
+@agents.command("remove")
+@with_config
+@click.argument("agent_id", metavar="ID")
+def remove_agent(*, config: Path | None, agent_id: str) -> None:
+    """End somebody's sessions and let them in no more. What they had waits again; what they wrote stays."""
+    _ask(config, "agents.remove", {"id": agent_id})
+    click.echo(f"{agent_id} can no longer sign in.")
 
 
 @click.group()
@@ -159,7 +213,13 @@ def switch_on_desktop(*, config: Path | None, name: str) -> None:
         click.echo(f"{name} was on.")
 
 
-COMMANDS: Final = {"keys": keys, "quarantine": quarantine, "dead-letters": dead_letters, "desktops": desktops}
+COMMANDS: Final = {
+    "keys": keys,
+    "agents": agents,
+    "quarantine": quarantine,
+    "dead-letters": dead_letters,
+    "desktops": desktops,
+}
 
 
 def _ask(config: Path | None, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:

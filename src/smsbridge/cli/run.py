@@ -50,7 +50,10 @@ def serve(config: Path | None) -> None:
 @click.option("--chaos", default="", metavar="TEXT", help='What goes wrong, and how often in 100: "drop=10,dup=20".')
 @click.option("--carrier", type=click.Choice(["twilio"]), default="twilio", show_default=True, help="Whom to simulate.")
 @click.option("--quiet", is_flag=True, help="Do not show what goes over the wire.")
-def demo(*, port: int, ready_file: Path | None, keep: Path | None, chaos: str, carrier: str, quiet: bool) -> None:
+@click.option("--curl", is_flag=True, help="Print commands that go the whole way by hand.")
+def demo(
+    *, port: int, ready_file: Path | None, keep: Path | None, chaos: str, carrier: str, quiet: bool, curl: bool
+) -> None:
     """Try everything on this computer: no account, no phone, nothing leaves it."""
     del carrier  # there is one so far
     try:
@@ -58,7 +61,7 @@ def demo(*, port: int, ready_file: Path | None, keep: Path | None, chaos: str, c
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--chaos") from None
     options = DemoOptions(
-        port=port, ready_file=ready_file, keep=keep, faults=faults, say=click.echo, show_traffic=not quiet
+        port=port, ready_file=ready_file, keep=keep, faults=faults, say=click.echo, show_traffic=not quiet, curl=curl
     )
     set_up_logging(level="warning")
     with _explained(f"127.0.0.1:{port}"), _runner() as runner:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from smsbridge.contracts.bridge import Policy, Retention
+from smsbridge.contracts.bridge import DeskPolicy, Policy, Retention
 from smsbridge.domain.notices import CATALOGUES
 from smsbridge.domain.retry import RetryPolicy
 
@@ -167,6 +167,19 @@ class InteractionsSection(Section):
     )
 
 
+class DeskSection(Section):
+    """The built-in desk."""
+
+    session_idle: Duration = Field(
+        default=12 * HOUR_MS, gt=0, description="An agent whose desk was closed for this long has to sign in again."
+    )
+    offer_first: Duration = Field(
+        default=20_000,
+        description="A new text is offered to the agent its contact is assigned to for this long, then to everybody.",
+    )
+    save_attachments: bool = Field(default=True, description="Agents may save the pictures that contacts send.")
+
+
 class SendingSection(Section):
     """Handing texts to carriers."""
 
@@ -322,6 +335,7 @@ class Settings(Section):
     log: LogSection = LogSection()
     media: MediaSection = MediaSection()
     interactions: InteractionsSection = InteractionsSection()
+    desk: DeskSection = DeskSection()
     sending: SendingSection = SendingSection()
     delivery: DeliverySection = DeliverySection()
     api: ApiSection = ApiSection()
@@ -403,6 +417,11 @@ def policy_of(settings: Settings) -> Policy:
         help_answer=sending.help_answer,
         language=settings.notices.language,
         dispositions=settings.interactions.dispositions,
+        desk=DeskPolicy(
+            session_idle_ms=settings.desk.session_idle,
+            offer_first_ms=settings.desk.offer_first,
+            save_attachments=settings.desk.save_attachments,
+        ),
         retention=Retention(
             arrivals_ms=settings.retention.arrivals,
             refused_kept=settings.retention.refused_kept,

@@ -68,6 +68,16 @@ class Retention:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeskPolicy:
+    """How the built-in desk behaves."""
+
+    session_idle_ms: int = 12 * 3_600_000
+    offer_first_ms: int = 20_000
+    """A new text is offered to the agent its contact is assigned to for so long, and to nobody else."""
+    save_attachments: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """Every knob a flow turns by; config.py explains each. Times in milliseconds unless the name says otherwise."""
 
@@ -93,6 +103,7 @@ class Policy:
     help_answer: str = ""
     language: str = "en"
     dispositions: tuple[str, ...] = ()
+    desk: DeskPolicy = DeskPolicy()
     retention: Retention = Retention()
 
 

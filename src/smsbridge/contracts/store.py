@@ -18,6 +18,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import BorderMark, LogEvent, TranscriptEntry
 from smsbridge.domain.message import (
+    Agent,
     Attachment,
     AttachmentId,
     Capability,
@@ -145,6 +146,44 @@ class AgentStatus:
     changed_at_ms: int = 0
 
 
+class Role(StrEnum):
+    """What an agent of the built-in desk may do: their own work, or see and reassign everybody's."""
+
+    AGENT = "agent"
+    SUPERVISOR = "supervisor"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentAccount:
+    """Somebody who may sign in at the built-in desk. `id` is the name they sign in with."""
+
+    id: str
+    name: str = ""
+    role: Role = Role.AGENT
+    passcode_hash: str = field(repr=False)
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """Somebody signed in. `hash` is SHA-256 of what their cookie holds."""
+
+    hash: str
+    agent_id: str
+    created_at_ms: int
+    seen_at_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presence:
+    """An agent who has an interaction in view."""
+
+    interaction_id: str
+    agent: Agent
+    writing: bool
+    at_ms: int
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StandardResponse:
     id: str
@@ -162,6 +201,23 @@ class MessageFilter:
     status: Status | None = None
     direction: Direction | None = None
     client_reference: str = ""
+    quick_reply: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecentContact:
+    """A contact and where it stands among those heard of last: what comes after it begins below `position`."""
+
+    contact: Contact
+    position: tuple[int, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """A message that a search through all transcripts found."""
+
+    contact_id: ContactId
+    entry: TranscriptEntry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,9 +260,15 @@ class ContactsTx(Protocol):
     def update_contact(self, contact: Contact) -> None: ...
 
     def list_contacts(
-        self, *, query: str = "", assigned_to: str | None = None, limit: int = 50, before_id: str = ""
-    ) -> list[Contact]:
-        """Newest first. `query` matches parts of name and number; `assigned_to=""` means those assigned to nobody."""
+        self,
+        *,
+        query: str = "",
+        assigned_to: str | None = None,
+        limit: int = 50,
+        before: tuple[int, str] | None = None,
+    ) -> list[RecentContact]:
+        """Those heard of last first. `query` matches parts of name and number; `assigned_to=""` means those assigned to
+        nobody."""
         ...
 
     def erase_contact(self, contact_id: ContactId, now_ms: int) -> list[str]:
@@ -366,6 +428,14 @@ class JournalTx(Protocol):
         """
         ...
 
+    def newest_entry(self, *, contact_id: str = "", interaction_id: str = "") -> TranscriptEntry | None:
+        """The last thing said: a message or a notice."""
+        ...
+
+    def search_transcripts(self, query: str, *, limit: int = 50, before_seq: int | None = None) -> list[Found]:
+        """Messages of all contacts that hold `query`, newest first."""
+        ...
+
     def unread_count(self, contact_id: str, agent_id: str) -> int: ...
     def unread_counts(self, contact_ids: Collection[str], agent_id: str) -> dict[ContactId, int]: ...
     def mark_read(self, contact_id: str, agent_id: str, up_to_seq: int) -> None: ...
@@ -478,7 +548,35 @@ class EdgeTx(Protocol):
     def set_meta(self, key: str, value: str) -> None: ...
 
 
-class Tx(ContactsTx, MessagesTx, JournalTx, JobsTx, EdgeTx, Protocol):
+class DeskTx(Protocol):
+    """Those who work at the built-in desk."""
+
+    def agent(self, agent_id: str) -> AgentAccount | None: ...
+    def list_agents(self) -> list[AgentAccount]: ...
+    def save_agent(self, account: AgentAccount) -> None: ...
+    def delete_agent(self, agent_id: str) -> bool:
+        """Their sessions end with it."""
+        ...
+
+    def session(self, hash: str) -> Session | None: ...  # noqa: A002 - the column's name
+    def sessions_of(self, agent_id: str) -> list[Session]: ...
+    def insert_session(self, session: Session) -> None: ...
+    def touch_session(self, hash: str, now_ms: int) -> None: ...  # noqa: A002
+    def delete_session(self, hash: str) -> None: ...  # noqa: A002
+    def end_sessions_of(self, agent_id: str) -> None: ...
+    def trim_sessions(self, before_ms: int) -> int: ...
+
+    def presences(self, interaction_id: str, since_ms: int) -> list[Presence]: ...
+    def save_presence(self, presence: Presence) -> None: ...
+    def delete_presence(self, interaction_id: str, agent_id: str) -> None: ...
+    def trim_presences(self, before_ms: int) -> int: ...
+
+    def open_interactions_by_agent(self) -> dict[str, int]:
+        """How many active interactions each agent has."""
+        ...
+
+
+class Tx(ContactsTx, MessagesTx, JournalTx, JobsTx, EdgeTx, DeskTx, Protocol):
     """One transaction."""
 
     def savepoint(self) -> AbstractContextManager[None]:

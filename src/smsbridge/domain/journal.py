@@ -33,6 +33,7 @@ class EventType(StrEnum):
     INTERACTION_UPDATED = "interaction.updated"
     INTERACTION_ENDED = "interaction.ended"
     INTERACTION_DONE = "interaction.done"
+    INTERACTION_PRESENCE = "interaction.presence"
     CONTACT_UPDATED = "contact.updated"
     AGENT_STATUS = "agent.status"
 

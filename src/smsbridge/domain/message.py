@@ -107,6 +107,9 @@ class Interaction:
     note: str = ""
     last_activity_ms: int = 0
     reactivations: int = 0
+    offered_to: str = ""
+    """The agent to whom a waiting one is offered alone until `offered_until_ms`; empty: to everybody who is Ready."""
+    offered_until_ms: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,6 +173,8 @@ class Message:
     sent_at_ms: int | None = None
     delivered_at_ms: int | None = None
     give_up_at_ms: int | None = None
+    quick_reply: bool = False
+    """Written to a contact and not into an interaction: it opens, reactivates and takes none, and is counted apart."""
 
 
 class NoticeKind(StrEnum):

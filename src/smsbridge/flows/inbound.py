@@ -259,7 +259,7 @@ def _interaction_for(
             return newest, False
         if newest.state is State.ENDED and bridge.policy.asynchronous:
             revived = interactions.reactivate_quietly(tx, bridge, newest, None)
-            return interactions.answer_by_itself(tx, bridge, revived, contact), False
+            return interactions.offer(tx, bridge, revived, contact), False
     is_new = conversation is None
     if conversation is None:
         conversation = interactions.new_conversation(bridge, contact, sender, account.name)
@@ -267,7 +267,7 @@ def _interaction_for(
     configured = bridge.senders.get(sender)
     desktop = configured.desktop if configured else bridge.default_desktop
     opened = interactions.open_interaction(tx, bridge, conversation, direction=Direction.INBOUND, desktop=desktop)
-    return interactions.answer_by_itself(tx, bridge, opened, contact), is_new
+    return interactions.offer(tx, bridge, opened, contact), is_new
 
 
 def _announced(bridge: Bridge, event: InboundMessage) -> list[Attachment]:

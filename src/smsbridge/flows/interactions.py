@@ -86,20 +86,33 @@ def open_interaction(
     tx.insert_interaction(interaction)
     draw_border(tx, bridge, Border.OPENED, interaction, agent=agent)
     tell_of_interaction(tx, bridge, EventType.INTERACTION_OPENED, interaction)
+    if agent is not None:
+        _become_theirs(tx, bridge, interaction, agent)
     return interaction
 
 
-def answer_by_itself(tx: Tx, bridge: Bridge, interaction: Interaction, contact: Contact) -> Interaction:
-    """Gives a waiting interaction to a Ready agent with auto-answer: the one the contact is assigned to, else the one
-    who has been Ready the longest. External desktops distribute work themselves."""
+def offer(tx: Tx, bridge: Bridge, interaction: Interaction, contact: Contact) -> Interaction:
+    """Offers a waiting interaction to those who are Ready: first to the one the contact is assigned to, then to all.
+
+    With auto-answer it is taken at once: by that agent or, unless that one is Ready and asked first, by whoever has
+    been Ready the longest. External desktops distribute work themselves.
+    """
     desktop = bridge.desktops.get(interaction.desktop)
     if interaction.state is not State.WAITING or desktop is None or desktop.adapter.abilities.delivers:
         return interaction
-    willing = [status for status in tx.list_agent_statuses() if status.ready and status.auto_answer]
-    if not willing:
+    ready = {status.id: status for status in tx.list_agent_statuses() if status.ready}
+    assigned = ready.get(contact.assigned_to)
+    asked = [assigned] if assigned else sorted(ready.values(), key=lambda status: status.changed_at_ms)
+    taker = next((status for status in asked if status.auto_answer), None)
+    if taker is not None:
+        return _accept(tx, bridge, interaction, Agent(id=taker.id, name=taker.name))
+    if assigned is None or not bridge.policy.desk.offer_first_ms:
         return interaction
-    willing.sort(key=lambda status: (status.id != contact.assigned_to, status.changed_at_ms))
-    return _accept(tx, bridge, interaction, Agent(id=willing[0].id, name=willing[0].name))
+    offered = replace(
+        interaction, offered_to=assigned.id, offered_until_ms=bridge.now_ms() + bridge.policy.desk.offer_first_ms
+    )
+    tx.update_interaction(offered)
+    return offered
 
 
 def open_outbound(
@@ -182,11 +195,31 @@ def accept(tx: Tx, bridge: Bridge, interaction_id: str, agent: Agent) -> Interac
 
 
 def _accept(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agent) -> Interaction:
-    taken = replace(interaction, state=_step(interaction, Step.ACCEPT), agent=agent, accepted_at_ms=bridge.now_ms())
+    taken = replace(
+        interaction,
+        state=_step(interaction, Step.ACCEPT),
+        agent=agent,
+        accepted_at_ms=bridge.now_ms(),
+        offered_to="",
+        offered_until_ms=None,
+    )
     tx.update_interaction(taken)
     draw_border(tx, bridge, Border.ACCEPTED, taken, agent=agent)
     tell_of_interaction(tx, bridge, EventType.INTERACTION_UPDATED, taken)
+    _become_theirs(tx, bridge, taken, agent)
     return taken
+
+
+def _become_theirs(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agent) -> None:
+    """On the built-in desk a contact of nobody's belongs to whoever first speaks with them."""
+    desktop = bridge.desktops.get(interaction.desktop)
+    if desktop is None or desktop.adapter.abilities.delivers:
+        return
+    contact = tx.contact(interaction.contact_id)
+    if contact is not None and not contact.assigned_to:
+        theirs = replace(contact, assigned_to=agent.id, updated_at_ms=bridge.now_ms())
+        tx.update_contact(theirs)
+        tell_of_contact(tx, bridge, theirs)
 
 
 def end(
@@ -213,14 +246,15 @@ def end(
 def mark_done(
     tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | None, disposition: str, note: str
 ) -> Interaction:
-    """Done is for good. An interaction still going on is ended first."""
+    """Done is for good. An interaction still going on is ended first; what was written down before counts too."""
+    interaction, agent = find(tx, interaction_id), named(tx, agent)
+    note, disposition = note or interaction.note, disposition or interaction.disposition
     allowed = bridge.policy.dispositions
     if allowed and disposition not in allowed:
         raise Invalid(
             f"The disposition must be one of: {', '.join(allowed)}.",
             FieldError("/disposition", f"must be one of: {', '.join(allowed)}"),
         )
-    interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state is State.DONE:
         raise Conflict("already_done", "This interaction is done.")
     if interaction.state in OPEN:
@@ -232,6 +266,24 @@ def mark_done(
     draw_border(tx, bridge, Border.DONE, done, agent=agent)
     tell_of_interaction(tx, bridge, EventType.INTERACTION_DONE, done)
     return done
+
+
+def take_note(
+    tx: Tx, bridge: Bridge, interaction_id: str, *, note: str | None = None, disposition: str | None = None
+) -> Interaction:
+    """Keeps what an agent writes down while it goes on. Raises Conflict once it is done."""
+    interaction = find(tx, interaction_id)
+    if interaction.state is State.DONE:
+        raise Conflict("already_done", "This interaction is done.")
+    noted = replace(
+        interaction,
+        note=interaction.note if note is None else note,
+        disposition=interaction.disposition if disposition is None else disposition,
+    )
+    if noted != interaction:
+        tx.update_interaction(noted)
+        tell_of_interaction(tx, bridge, EventType.INTERACTION_UPDATED, noted)
+    return noted
 
 
 def reactivate(tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | None) -> Interaction:
@@ -271,6 +323,8 @@ def reactivate_quietly(tx: Tx, bridge: Bridge, interaction: Interaction, agent: 
         end_reason=None,
         last_activity_ms=bridge.now_ms(),
         reactivations=interaction.reactivations + 1,
+        offered_to="",
+        offered_until_ms=None,
     )
     tx.update_interaction(revived)
     draw_border(tx, bridge, Border.REACTIVATED, revived, agent=agent)
@@ -290,6 +344,8 @@ def assign(tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | None, 
         agent=agent,
         state=wanted if interaction.state is wanted else _step(interaction, step),
         accepted_at_ms=bridge.now_ms() if agent else None,
+        offered_to="",
+        offered_until_ms=None,
     )
     tx.update_interaction(given)
     if agent is not None:
@@ -311,6 +367,13 @@ def mark_read(tx: Tx, bridge: Bridge, interaction_id: str, *, agent_id: str, up_
     contact = tx.contact(interaction.contact_id)
     if contact is not None:
         tell_of_contact(tx, bridge, contact, desktops=False)
+
+
+def check_owner(tx: Tx, interaction: Interaction, agent: Agent) -> None:
+    """Raises Conflict("owned_by_another") when somebody else has it."""
+    owner = interaction.agent
+    if owner is not None and owner.id != agent.id:
+        raise Conflict("owned_by_another", f"{called(tx, owner)} has this interaction.")
 
 
 def end_idle(tx: Tx, bridge: Bridge, *, limit: int = 200) -> int:

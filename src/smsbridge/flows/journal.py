@@ -106,6 +106,20 @@ def tell_of_agent(tx: Tx, bridge: Bridge, detail: Mapping[str, Any]) -> int:
     return _tell(tx, bridge, event, "")
 
 
+def tell_of_presence(tx: Tx, bridge: Bridge, interaction: Interaction, detail: Mapping[str, Any]) -> int:
+    """Desktops do not hear of it: they know their own agents."""
+    event = LogEvent(
+        id=EventId(bridge.ids.new("evt_")),
+        type=EventType.INTERACTION_PRESENCE,
+        at_ms=bridge.now_ms(),
+        contact_id=interaction.contact_id,
+        conversation_id=interaction.conversation_id,
+        interaction_id=interaction.id,
+        detail=detail,
+    )
+    return _tell(tx, bridge, event, "")
+
+
 def draw_border(
     tx: Tx,
     bridge: Bridge,

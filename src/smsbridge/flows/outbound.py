@@ -71,6 +71,8 @@ class Draft:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
     desktop: str = ""
+    quick_reply: bool = False
+    """To a contact and outside any interaction's window; see Message."""
 
 
 def submit(tx: Tx, bridge: Bridge, draft: Draft) -> Message | CannotSend:
@@ -95,7 +97,8 @@ def submit(tx: Tx, bridge: Bridge, draft: Draft) -> Message | CannotSend:
         _check_contact(tx, bridge, interaction, draft)
     except CannotSend as refusal:
         return _refuse(tx, bridge, interaction, refusal)
-    interaction = _take_part(tx, bridge, interaction, draft.agent)
+    if not draft.quick_reply:
+        interaction = _take_part(tx, bridge, interaction, draft.agent)
     return _queue(tx, bridge, interaction, account, text, attachments, draft)
 
 
@@ -127,6 +130,8 @@ def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None
         raise Conflict(
             "interaction_done", "The interaction is done. Create a new SMS interaction and write the text there."
         )
+    if agent is not None:
+        _check_open_to(tx, bridge, interaction, agent)
     draft = Draft(interaction_id=interaction.id, agent=agent, force=True)
     try:
         sender = _check_sender(bridge, interaction, "")
@@ -213,8 +218,18 @@ def _interaction_of(tx: Tx, bridge: Bridge, draft: Draft) -> Interaction:
         raise Invalid("Nobody to send to.", FieldError("/to", "give a number, or an interaction_id"))
     number = read_recipient(draft.to)
     sender = own_sender(tx, bridge, draft.from_sender, tx.contact_by_number(number), draft.desktop)
+    if draft.quick_reply and (last := _last_interaction(tx, number, sender)):
+        if draft.agent and last.state is State.ACTIVE:
+            interactions.check_owner(tx, last, draft.agent)
+        return last
     _check_known_number(tx, bridge, number, sender, draft)
     return interactions.reach(tx, bridge, number, sender, draft.agent)
+
+
+def _last_interaction(tx: Tx, number: str, sender: Sender) -> Interaction | None:
+    """Where a quick reply stands: beside what was said last, whatever became of that interaction."""
+    thread = tx.thread(number, sender.number)
+    return thread.interaction if thread else None
 
 
 def _check_open_to(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agent | None) -> None:
@@ -229,9 +244,8 @@ def _check_open_to(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agen
         )
     if interaction.state is State.ENDED:
         interactions.check_newest(tx, interaction)
-    owner = interaction.agent
-    if interaction.state is State.ACTIVE and owner and agent and owner.id != agent.id:
-        raise Conflict("owned_by_another", f"{interactions.called(tx, owner)} has this interaction.")
+    if interaction.state is State.ACTIVE and agent:
+        interactions.check_owner(tx, interaction, agent)
 
 
 def _check_known_number(tx: Tx, bridge: Bridge, number: str, sender: Sender, draft: Draft) -> None:
@@ -462,6 +476,7 @@ def _queue(
         held_for_media=_needs_preparing(account, attachments),
         created_at_ms=now_ms,
         give_up_at_ms=now_ms + _max_age_ms(bridge),
+        quick_reply=draft.quick_reply,
     )
     tx.insert_message(message)
     tx.insert_parts(

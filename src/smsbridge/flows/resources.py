@@ -6,11 +6,11 @@ web/api/models.py describes the same shapes to readers of the OpenAPI document; 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from smsbridge.contracts.bridge import Bridge, Sender
 from smsbridge.contracts.jobs import DeadLetter
-from smsbridge.contracts.store import AgentStatus, OptOutState, StandardResponse, StoredReceipt, Tx
+from smsbridge.contracts.store import AgentStatus, OptOutState, Presence, StandardResponse, StoredReceipt, Tx
 from smsbridge.domain.journal import BorderMark, EventType, LogEvent, TranscriptEntry
 from smsbridge.domain.media import is_picture
 from smsbridge.domain.message import (
@@ -31,6 +31,7 @@ from smsbridge.flows.links import write_media_link
 from smsbridge.wire.times import write_time
 
 Resource = dict[str, Any]
+PREVIEW_CHARS: Final = 160
 
 
 def message(tx: Tx, bridge: Bridge, shown: Message) -> Resource:
@@ -68,6 +69,7 @@ def _message(bridge: Bridge, shown: Message, parts: Sequence[Part], attachments:
         "agent": agent(shown.agent),
         "client_reference": shown.client_reference or None,
         "metadata": dict(shown.metadata),
+        "quick_reply": shown.quick_reply,
         "created_at": time(shown.created_at_ms),
         "sent_at": time(shown.sent_at_ms),
         "delivered_at": time(shown.delivered_at_ms),
@@ -122,6 +124,8 @@ def interaction(shown: Interaction) -> Resource:
         "desktop": shown.desktop,
         "external_id": shown.external_id or None,
         "agent": agent(shown.agent),
+        "offered_to": shown.offered_to or None,
+        "offered_until": time(shown.offered_until_ms),
         "opened_at": time(shown.opened_at_ms),
         "accepted_at": time(shown.accepted_at_ms),
         "ended_at": time(shown.ended_at_ms),
@@ -130,6 +134,64 @@ def interaction(shown: Interaction) -> Resource:
         "disposition": shown.disposition or None,
         "note": shown.note or None,
         "last_activity_at": time(shown.last_activity_ms),
+    }
+
+
+def interaction_summaries(
+    tx: Tx, bridge: Bridge, shown: Sequence[Interaction], *, agent_id: str = ""
+) -> list[Resource]:
+    """As lists show them: with the contact, as `agent_id` sees it, and the last thing that was said."""
+    people = {each.contact_id: tx.contact(each.contact_id) for each in shown}
+    known = [each for each in people.values() if each is not None]
+    described = {each["id"]: each for each in contacts(tx, bridge, known, agent_id=agent_id)}
+    return [
+        {
+            **interaction(each),
+            "contact": described.get(each.contact_id),
+            "last": preview(tx.newest_entry(interaction_id=each.id)),
+        }
+        for each in shown
+    ]
+
+
+def contact_summaries(tx: Tx, bridge: Bridge, shown: Sequence[Contact], *, agent_id: str = "") -> list[Resource]:
+    """As lists show them: with the last thing that was said."""
+    return [
+        {**described, "last": preview(tx.newest_entry(contact_id=described["id"]))}
+        for described in contacts(tx, bridge, shown, agent_id=agent_id)
+    ]
+
+
+def contact_name(shown: Contact | None) -> Resource | None:
+    return {"id": shown.id, "number": shown.number, "name": shown.name or None} if shown else None
+
+
+def preview(entry: TranscriptEntry | None) -> Resource | None:
+    """One line of a transcript, short enough for a list."""
+    if entry is None:
+        return None
+    said, raised, drawn = entry.message, entry.notice, entry.border
+    return {
+        "seq": entry.seq,
+        "at": time(entry.at_ms),
+        "kind": entry.kind,
+        "direction": said.direction if said else None,
+        "text": (said.text if said else raised.text if raised else "")[:PREVIEW_CHARS],
+        "status": said.status if said else None,
+        "has_attachments": said.has_media if said else False,
+        "severity": raised.severity if raised else None,
+        "notice_kind": raised.kind if raised else None,
+        "border": drawn.border if drawn else None,
+    }
+
+
+def presence(shown: Interaction, there: Sequence[Presence]) -> Resource:
+    return {
+        "interaction_id": shown.id,
+        "agents": [
+            {"id": each.agent.id, "name": each.agent.name or None, "writing": each.writing, "at": time(each.at_ms)}
+            for each in there
+        ],
     }
 
 
@@ -256,6 +318,8 @@ def event_data(tx: Tx, bridge: Bridge, shown: LogEvent, about: Message | None = 
         ):
             held = tx.interaction(shown.interaction_id or "")
             return interaction(held) if held else {}
+        case EventType.INTERACTION_PRESENCE:
+            return dict(shown.detail)
         case EventType.CONTACT_UPDATED:
             person = tx.contact(shown.contact_id or "")
             return contact(tx, bridge, person) if person else {}

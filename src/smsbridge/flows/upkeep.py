@@ -9,7 +9,7 @@ from typing import Final
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job, JobEnd, Later, NewJob
 from smsbridge.contracts.store import Tx
-from smsbridge.flows import confirming, interactions, lanes
+from smsbridge.flows import agents, confirming, interactions, lanes
 
 EVERY_MS: Final = 30_000
 UNUSED_MS: Final = 86_400_000
@@ -55,6 +55,7 @@ def begin_upkeep(_bridge: Bridge) -> Callable[[Tx, Job], Upkeep]:
 async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
     ended = await _all(bridge, lambda tx: interactions.end_idle(tx, bridge))
     unconfirmed = await _all(bridge, lambda tx: confirming.look_for_unconfirmed(tx, bridge))
+    absent = await bridge.store.write(lambda tx: agents.stand_down_absent(tx, bridge))
     trimmed = await _all(bridge, lambda tx: _trim(tx, bridge))
     unused = await bridge.store.write(lambda tx: _drop_unused_uploads(tx, bridge))
     for sha256 in unused:
@@ -66,6 +67,7 @@ async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
             "outcome": "kept_up",
             "ended": ended,
             "unconfirmed": unconfirmed,
+            "absent": absent,
             "trimmed": trimmed,
             "uploads": len(unused),
         },
@@ -94,6 +96,8 @@ def _trim(tx: Tx, bridge: Bridge) -> int:
         + tx.forget_answers(now_ms - keep.answers_ms)
         + tx.trim_desktop_events(now_ms - keep.answers_ms)
         + tx.trim_rate_turns(now_ms - UNUSED_MS)
+        + tx.trim_sessions(now_ms - bridge.policy.desk.session_idle_ms)
+        + tx.trim_presences(now_ms - UNUSED_MS)
     )
 
 

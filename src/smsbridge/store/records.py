@@ -8,11 +8,16 @@ from typing import Any, Final
 
 from smsbridge.contracts.jobs import DeadLetter, Job
 from smsbridge.contracts.store import (
+    AgentAccount,
     AgentStatus,
     ApiKey,
     Arrival,
     Arrived,
     OptOutState,
+    Presence,
+    RecentContact,
+    Role,
+    Session,
     StandardResponse,
     StoredReceipt,
     Thread,
@@ -73,6 +78,10 @@ def write_contact(contact: Contact) -> Values:
     }
 
 
+def read_recent_contact(row: Row) -> RecentContact:
+    return RecentContact(contact=read_contact(row[:_CONVERSATION_AT]), position=(row[-2], row[-1]))
+
+
 def read_conversation(row: Row) -> Conversation:
     identifier, contact_id, contact_number, sender, account, created, last = row
     return Conversation(
@@ -121,6 +130,8 @@ def read_interaction(row: Row) -> Interaction:
         note,
         last_activity,
         reactivations,
+        offered_to,
+        offered_until,
     ) = row
     return Interaction(
         id=identifier,
@@ -143,6 +154,8 @@ def read_interaction(row: Row) -> Interaction:
         note=note,
         last_activity_ms=last_activity,
         reactivations=reactivations,
+        offered_to=offered_to,
+        offered_until_ms=offered_until,
     )
 
 
@@ -169,6 +182,8 @@ def write_interaction(interaction: Interaction) -> Values:
         "note": interaction.note,
         "last_activity_ms": interaction.last_activity_ms,
         "reactivations": interaction.reactivations,
+        "offered_to": interaction.offered_to,
+        "offered_until_ms": interaction.offered_until_ms,
     }
 
 
@@ -214,6 +229,7 @@ def read_message(row: Row) -> Message:
         sent,
         delivered,
         give_up,
+        is_quick_reply,
     ) = row
     return Message(
         id=identifier,
@@ -241,6 +257,7 @@ def read_message(row: Row) -> Message:
         sent_at_ms=sent,
         delivered_at_ms=delivered,
         give_up_at_ms=give_up,
+        quick_reply=bool(is_quick_reply),
     )
 
 
@@ -272,6 +289,7 @@ def write_message(message: Message) -> Values:
         "sent_at_ms": message.sent_at_ms,
         "delivered_at_ms": message.delivered_at_ms,
         "give_up_at_ms": message.give_up_at_ms,
+        "is_quick_reply": int(message.quick_reply),
     }
 
 
@@ -675,6 +693,43 @@ def write_agent_status(status: AgentStatus) -> Values:
         "reason": status.reason,
         "is_auto_answer": int(status.auto_answer),
         "changed_at_ms": status.changed_at_ms,
+    }
+
+
+def read_agent_account(row: Row) -> AgentAccount:
+    identifier, name, role, passcode_hash, created = row
+    return AgentAccount(id=identifier, name=name, role=Role(role), passcode_hash=passcode_hash, created_at_ms=created)
+
+
+def write_agent_account(account: AgentAccount) -> Values:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "role": account.role,
+        "passcode_hash": account.passcode_hash,
+        "created_at_ms": account.created_at_ms,
+    }
+
+
+def read_session(row: Row) -> Session:
+    digest, agent_id, created, seen = row
+    return Session(hash=digest, agent_id=agent_id, created_at_ms=created, seen_at_ms=seen)
+
+
+def read_presence(row: Row) -> Presence:
+    interaction_id, agent_id, agent_name, is_writing, at_ms = row
+    return Presence(
+        interaction_id=interaction_id, agent=Agent(id=agent_id, name=agent_name), writing=bool(is_writing), at_ms=at_ms
+    )
+
+
+def write_presence(presence: Presence) -> Values:
+    return {
+        "interaction_id": presence.interaction_id,
+        "agent_id": presence.agent.id,
+        "agent_name": presence.agent.name,
+        "is_writing": int(presence.writing),
+        "at_ms": presence.at_ms,
     }
 
 

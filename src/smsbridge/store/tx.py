@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
@@ -15,15 +16,20 @@ from typing import Any, Final, Protocol
 
 from smsbridge.contracts.jobs import DeadLetter, Job, NewJob
 from smsbridge.contracts.store import (
+    AgentAccount,
     AgentStatus,
     ApiKey,
     Arrival,
     Arrived,
+    Found,
     KeptAnswer,
     MessageFilter,
     OptOutState,
     PartRef,
+    Presence,
     QueueDepth,
+    RecentContact,
+    Session,
     StandardResponse,
     StoredReceipt,
     Thread,
@@ -124,16 +130,29 @@ class SqlTx:
         self._rows.run("update_contact", records.write_contact(contact))
 
     def list_contacts(
-        self, *, query: str = "", assigned_to: str | None = None, limit: int = 50, before_id: str = ""
-    ) -> list[Contact]:
+        self,
+        *,
+        query: str = "",
+        assigned_to: str | None = None,
+        limit: int = 50,
+        before: tuple[int, str] | None = None,
+    ) -> list[RecentContact]:
+        before_ms, before_id = before or (_NO_SEQ, "")
         values: dict[str, Any] = {
-            "pattern": like_pattern(query),
-            "before_id": before_id or _NO_BEFORE,
+            "pattern": like_pattern(_without_gaps(query)),
+            "before_ms": before_ms,
+            "before_id": before_id,
             "limit": limit,
             "assigned_to": assigned_to,
         }
-        name = "list_contacts" if assigned_to is None else "list_contacts_assigned_to"
-        return [records.read_contact(row) for row in self._rows.all(name, values)]
+        match assigned_to:
+            case None:
+                name = "list_contacts"
+            case "":
+                name = "list_contacts_of_nobody"
+            case _:
+                name = "list_contacts_assigned_to"
+        return [records.read_recent_contact(row) for row in self._rows.all(name, values)]
 
     def erase_contact(self, contact_id: ContactId, now_ms: int) -> list[str]:
         contact = self.contact(contact_id)
@@ -283,6 +302,7 @@ class SqlTx:
             "status": wanted.status or "",
             "direction": wanted.direction or "",
             "client_reference": wanted.client_reference,
+            "quick_reply": None if wanted.quick_reply is None else int(wanted.quick_reply),
             "before_id": before_id or _NO_BEFORE,
             "limit": limit,
         }
@@ -292,6 +312,8 @@ class SqlTx:
             name = "list_messages_of_interaction"
         elif wanted.client_reference:
             name = "list_messages_by_reference"
+        elif wanted.quick_reply:
+            name = "list_quick_replies"
         elif wanted.status in _RARE:
             name = "list_messages_in_status"
         else:
@@ -553,6 +575,21 @@ class SqlTx:
             )
             for seq, at_ms, kind, interaction_id, ref, detail in rows
         ]
+
+    def newest_entry(self, *, contact_id: str = "", interaction_id: str = "") -> TranscriptEntry | None:
+        name = f"newest_entry_of_{'contact' if contact_id else 'interaction'}"
+        row = self._rows.one(name, {"id": contact_id or interaction_id})
+        return self._read_entries([row])[0] if row else None
+
+    def search_transcripts(self, query: str, *, limit: int = 50, before_seq: int | None = None) -> list[Found]:
+        values = {
+            "pattern": like_pattern(query),
+            "before_seq": _NO_SEQ if before_seq is None else before_seq,
+            "limit": limit,
+        }
+        rows = self._rows.all("search_transcripts", values)
+        entries = self._read_entries([row[1:] for row in rows])
+        return [Found(contact_id=row[0], entry=entry) for row, entry in zip(rows, entries, strict=True)]
 
     def unread_count(self, contact_id: str, agent_id: str) -> int:
         row = self._rows.one("unread_count", {"contact_id": contact_id, "agent_id": agent_id})
@@ -846,9 +883,79 @@ class SqlTx:
     def set_meta(self, key: str, value: str) -> None:
         self._rows.run("set_meta", {"key": key, "value": value})
 
+    # --- the desk
+
+    def agent(self, agent_id: str) -> AgentAccount | None:
+        row = self._rows.one("agent", {"id": agent_id})
+        return records.read_agent_account(row) if row else None
+
+    def list_agents(self) -> list[AgentAccount]:
+        return [records.read_agent_account(row) for row in self._rows.all("list_agents", {})]
+
+    def save_agent(self, account: AgentAccount) -> None:
+        self._rows.run("save_agent", records.write_agent_account(account))
+
+    def delete_agent(self, agent_id: str) -> bool:
+        self.end_sessions_of(agent_id)
+        return self._rows.run("delete_agent", {"id": agent_id}) == 1
+
+    def session(self, hash: str) -> Session | None:  # noqa: A002 - the column's name
+        row = self._rows.one("session", {"hash": hash})
+        return records.read_session(row) if row else None
+
+    def sessions_of(self, agent_id: str) -> list[Session]:
+        return [records.read_session(row) for row in self._rows.all("sessions_of", {"agent_id": agent_id})]
+
+    def insert_session(self, session: Session) -> None:
+        self._rows.run(
+            "insert_session",
+            {
+                "hash": session.hash,
+                "agent_id": session.agent_id,
+                "created_at_ms": session.created_at_ms,
+                "seen_at_ms": session.seen_at_ms,
+            },
+        )
+
+    def touch_session(self, hash: str, now_ms: int) -> None:  # noqa: A002
+        self._rows.run("touch_session", {"hash": hash, "now_ms": now_ms})
+
+    def delete_session(self, hash: str) -> None:  # noqa: A002
+        self._rows.run("delete_session", {"hash": hash})
+
+    def end_sessions_of(self, agent_id: str) -> None:
+        self._rows.run("end_sessions_of", {"agent_id": agent_id})
+
+    def trim_sessions(self, before_ms: int) -> int:
+        return self._rows.run("trim_sessions", {"before_ms": before_ms})
+
+    def presences(self, interaction_id: str, since_ms: int) -> list[Presence]:
+        rows = self._rows.all("presences", {"interaction_id": interaction_id, "since_ms": since_ms})
+        return [records.read_presence(row) for row in rows]
+
+    def save_presence(self, presence: Presence) -> None:
+        self._rows.run("save_presence", records.write_presence(presence))
+
+    def delete_presence(self, interaction_id: str, agent_id: str) -> None:
+        self._rows.run("delete_presence", {"interaction_id": interaction_id, "agent_id": agent_id})
+
+    def trim_presences(self, before_ms: int) -> int:
+        return self._rows.run("trim_presences", {"before_ms": before_ms})
+
+    def open_interactions_by_agent(self) -> dict[str, int]:
+        return {row[0]: row[1] for row in self._rows.all("open_interactions_by_agent", {})}
+
     def _number_hash(self, number: str) -> str:
         # An opt-out must be honoured after the person was erased, so it is kept under a keyed hash of the number.
         return hmac.new(self._number_key, number.encode(), hashlib.sha256).hexdigest()
+
+
+_WRITTEN_NUMBER: Final = re.compile(r"\+?\s*\(?\d[\d\s().-]*")
+
+
+def _without_gaps(query: str) -> str:
+    """A number as people write it, `(415) 555-0142`, as it is stored; any other words as they are."""
+    return re.sub(r"[^\d+]", "", query) if _WRITTEN_NUMBER.fullmatch(query) else query
 
 
 def _lease(job: Job) -> dict[str, Any]:

@@ -7,7 +7,9 @@ for commands that open the store of a bridge that does not run.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -15,11 +17,12 @@ from aiohttp import web
 
 from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
-from smsbridge.contracts.store import ApiKey, Arrival, Arrived, StoreUnavailable
+from smsbridge.contracts.store import AgentAccount, ApiKey, Arrival, Arrived, Role, StoreUnavailable, Tx
 from smsbridge.domain.errors import BadSignature, BridgeError, Conflict, FieldError, Invalid, NotFound
-from smsbridge.flows import resources
+from smsbridge.flows import agents, resources
 from smsbridge.flows.inbound import replay
 from smsbridge.web.auth import make_key
+from smsbridge.web.sessions import LEAST_PASSCODE_CHARS, MOST_PASSCODE_CHARS, hash_passcode, make_passcode
 from smsbridge.wire.encoding import Unreadable, read_json, write_json
 
 MOST_LISTED: Final = 500
@@ -111,6 +114,55 @@ def _show_key(key: ApiKey) -> Answer:
     }
 
 
+# --- agents: who may sign in at the built-in desk
+
+
+async def _create_agent(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    """Somebody who is there already gets a new passcode, and keeps the name and role that are not given."""
+    agent_id, name, supervisor = _text(arguments, "id"), arguments.get("name"), arguments.get("supervisor")
+    if len(agent_id) > 100 or agent_id != agent_id.strip():
+        raise _invalid("id", "must have at most 100 characters and no blanks around it")
+    if name is not None and not (isinstance(name, str) and len(name) <= 200 and name.isprintable()):
+        raise _invalid("name", "must be one line of at most 200 characters")
+    given = arguments.get("passcode")
+    passcode = make_passcode() if given is None else str(given)
+    if not LEAST_PASSCODE_CHARS <= len(passcode) <= MOST_PASSCODE_CHARS:
+        raise _invalid("passcode", f"must have {LEAST_PASSCODE_CHARS} to {MOST_PASSCODE_CHARS} characters")
+    passcode_hash = await asyncio.to_thread(hash_passcode, passcode)
+
+    def save(tx: Tx) -> AgentAccount:
+        known = tx.agent(agent_id) or AgentAccount(id=agent_id, passcode_hash="", created_at_ms=bridge.now_ms())
+        account = replace(
+            known,
+            name=known.name if name is None else name,
+            role=known.role if supervisor is None else Role.SUPERVISOR if supervisor else Role.AGENT,
+            passcode_hash=passcode_hash,
+        )
+        agents.let_in(tx, bridge, account)
+        return account
+
+    return {**_show_agent(await bridge.store.write(save)), "passcode": passcode}
+
+
+async def _list_agents(bridge: Bridge, _arguments: Mapping[str, Any]) -> Answer:
+    return {"items": [_show_agent(each) for each in await bridge.store.read(lambda tx: tx.list_agents())]}
+
+
+async def _remove_agent(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    agent_id = _text(arguments, "id")
+    await bridge.store.write(lambda tx: agents.let_go(tx, bridge, agent_id))
+    return {"id": agent_id, "removed": True}
+
+
+def _show_agent(account: AgentAccount) -> Answer:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "role": account.role,
+        "created_at": resources.time(account.created_at_ms),
+    }
+
+
 # --- quarantine: what was refused or not understood, and kept whole
 
 
@@ -188,6 +240,9 @@ VERBS: Final[Mapping[str, Callable[[Bridge, Mapping[str, Any]], Awaitable[Answer
     "keys.create": _create_key,
     "keys.list": _list_keys,
     "keys.revoke": _revoke_key,
+    "agents.create": _create_agent,
+    "agents.list": _list_agents,
+    "agents.remove": _remove_agent,
     "quarantine.list": _list_quarantine,
     "quarantine.replay": _replay_quarantine,
     "dead-letters.list": _list_dead_letters,

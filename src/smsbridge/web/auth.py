@@ -1,4 +1,4 @@
-"""API keys: how they are made, how they are checked, how often they may be wrong.
+"""Who may call: API keys (how they are made and checked, how often they may be wrong), and sessions of the desk.
 
 A key is `smsb_<id>_<secret>_<checksum>`: a scanner can recognise one, and a mistyped one is told apart without asking
 the store. 256 random bits need no slow hash, so SHA-256 of the whole key is what is kept.
@@ -11,10 +11,14 @@ import zlib
 from collections import OrderedDict
 from typing import Final, TypeVar
 
+from aiohttp import web
+
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import ApiKey
 from smsbridge.web.endpoint import Principal
 from smsbridge.web.problems import NotAuthenticated, NotPermitted, TooManyAttempts
+from smsbridge.web.seldom import Attempts
+from smsbridge.web.sessions import Sessions, check_same_site, token_of
 from smsbridge.wire.signing import sha256_hex
 
 T = TypeVar("T")
@@ -43,7 +47,6 @@ CACHE_MS: Final = 3_000
 CACHED_KEYS: Final = 1_024
 WRONG_KEYS_ALLOWED: Final = 10
 WRONG_KEYS_WINDOW_MS: Final = 60_000
-ADDRESSES_WATCHED: Final = 4_096
 USED_EVERY_MS: Final = 3_600_000
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -78,13 +81,36 @@ class Doorkeeper:
     A right key is let in however many wrong ones came from its address: behind a proxy everybody has the same one.
     """
 
-    def __init__(self, bridge: Bridge) -> None:
+    def __init__(self, bridge: Bridge, sessions: Sessions) -> None:
         self._bridge = bridge
+        self._sessions = sessions
         self._known: OrderedDict[str, tuple[int, ApiKey | None]] = OrderedDict()
-        self._wrong: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._wrong = Attempts(allowed=WRONG_KEYS_ALLOWED, window_ms=WRONG_KEYS_WINDOW_MS)
 
-    async def admit(self, authorization: str, scope: str, address: str) -> Principal:
-        """Raises NotAuthenticated, NotPermitted, or TooManyAttempts."""
+    async def admit(self, request: web.Request, scope: str) -> Principal:
+        """By API key or, where there is none, by the session of somebody at the desk.
+
+        Raises NotAuthenticated, NotPermitted, or TooManyAttempts.
+        """
+        authorization, token = request.headers.get("Authorization", ""), token_of(request, self._bridge.public_url)
+        if authorization or not token:
+            principal, what = await self._by_key(authorization, request.remote or ""), "This API key does"
+        else:
+            principal, what = await self._by_session(token), "Your role does"
+            check_same_site(request, self._bridge.public_url)
+        if not principal.may(scope):
+            self._count("scope")
+            raise NotPermitted(f"{what} not have the scope {scope}.")
+        return principal
+
+    async def _by_session(self, token: str) -> Principal:
+        principal = await self._sessions.find(token)
+        if principal is None:
+            self._count("no_session")
+            raise NotAuthenticated("Your session has ended. Sign in again.")
+        return principal
+
+    async def _by_key(self, authorization: str, address: str) -> Principal:
         now_ms = self._bridge.clock.monotonic_ms()
         scheme, _, shown = authorization.partition(" ")
         if scheme.lower() != "bearer" or not shown.strip():
@@ -95,11 +121,7 @@ class Doorkeeper:
         key = await self._find(shown.strip(), now_ms)
         if key is None:
             raise self._refusal(address, now_ms)
-        principal = Principal(key_id=key.id, name=key.name, scopes=key.scopes)
-        if not principal.may(scope):
-            self._count("scope")
-            raise NotPermitted(f"This API key does not have the scope {scope}.")
-        return principal
+        return Principal(key_id=key.id, name=key.name, scopes=key.scopes)
 
     async def _find(self, shown: str, now_ms: int) -> ApiKey | None:
         if not looks_like_a_key(shown):
@@ -121,11 +143,9 @@ class Doorkeeper:
             await self._bridge.store.write(lambda tx: tx.touch_api_key(key.id, wall_ms))
 
     def _refusal(self, address: str, now_ms: int) -> NotAuthenticated | TooManyAttempts:
-        since_ms, count = self._wrong.get(address, (now_ms, 0))
-        if now_ms - since_ms > WRONG_KEYS_WINDOW_MS:
-            since_ms, count = now_ms, 0
-        _remember(self._wrong, address, (since_ms, count + 1), ADDRESSES_WATCHED)
-        if count >= WRONG_KEYS_ALLOWED:
+        guessing = self._wrong.too_many(address, now_ms)
+        self._wrong.note(address, now_ms)
+        if guessing:
             self._count("guessing")
             return TooManyAttempts("Too many wrong keys from this address. Wait half a minute.")
         self._count("unknown_key")

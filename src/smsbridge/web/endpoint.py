@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import KeptAnswer, Tx
 from smsbridge.domain.errors import BridgeError, CannotSend
+from smsbridge.domain.message import Agent
 from smsbridge.wire.encoding import write_json
 from smsbridge.wire.signing import sha256_hex
 
@@ -71,6 +72,9 @@ class Principal:
     key_id: str
     name: str
     scopes: frozenset[str]
+    agent: Agent | None = None
+    """Who is signed in at the desk; None: an agent system, which speaks for all its agents."""
+    supervises: bool = False
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes or "*" in self.scopes

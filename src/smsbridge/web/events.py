@@ -264,10 +264,10 @@ class EventStream:
             }
         )
         position, newest, reason = await self._begin(_last_event_id(request, query))
-        await response.prepare(request)
-        if request.method == "HEAD":
-            return response
         with contextlib.suppress(ConnectionError, TimeoutError):  # the client went away, or takes nothing any more
+            await response.prepare(request)
+            if request.method == "HEAD":
+                return response
             await self._write(response, _opening(position, reason))
             async with contextlib.aclosing(self._chunks(request, position, newest, frozenset(query.types))) as chunks:
                 async for chunk in chunks:
@@ -349,7 +349,7 @@ class EventStream:
 
     async def _still_admitted(self, request: web.Request) -> bool:
         try:
-            await self._doorkeeper.admit(request.headers.get("Authorization", ""), SCOPE, request.remote or "")
+            await self._doorkeeper.admit(request, SCOPE)
         except StoreUnavailable:
             return True
         except BridgeError:

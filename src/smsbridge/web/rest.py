@@ -80,9 +80,7 @@ class Rest:
             response: web.StreamResponse
             try:
                 if endpoint.scope is not None:
-                    principal = await self._doorkeeper.admit(
-                        request.headers.get("Authorization", ""), endpoint.scope, request.remote or ""
-                    )
+                    principal = await self._doorkeeper.admit(request, endpoint.scope)
                 call = await self._read(endpoint, request, principal, request_id)
                 response = await self._perform(call)
             except Exception as error:  # noqa: BLE001 - the table of problems says which of them are known

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.web.api import ENDPOINTS
+from smsbridge.web.api.session import SessionCalls
 from smsbridge.web.docs_page import DocsPages
 from smsbridge.web.endpoint import Endpoint
 from smsbridge.web.events import EventStream
@@ -16,6 +17,7 @@ from smsbridge.web.health import Health
 from smsbridge.web.hooks import Hooks
 from smsbridge.web.media import Media
 from smsbridge.web.openapi import write_document
+from smsbridge.web.pages import Pages
 from smsbridge.web.rest import Rest
 from smsbridge.wire.probe import PROBE_PATH
 
@@ -27,9 +29,11 @@ class Parts:
     bridge: Bridge
     hooks: Hooks
     rest: Rest
+    sessions: SessionCalls
     events: EventStream
     media: Media
     health: Health
+    pages: Pages
 
 
 def public_routes(parts: Parts, *, ops: bool) -> list[web.AbstractRouteDef]:
@@ -45,10 +49,12 @@ def public_routes(parts: Parts, *, ops: bool) -> list[web.AbstractRouteDef]:
         web.post("/hooks/carriers/{account}/{what:[^/]*}", hooks.carrier),
         web.get("/hooks/carriers/{account}/{what:[^/]*}", hooks.carrier, allow_head=False),
         web.post("/hooks/desktops/{desktop}", hooks.desktop),
-        # agent systems: proven by their API key; each module of web/api lists its own
+        # agent systems: proven by their API key, or by a session of the desk; each module of web/api lists its own
         *(_rest_route(parts.rest, endpoint) for endpoint in endpoints),
         # media: the link is the permission
         web.get("/media/{token}", media.send),
+        # people at the built-in desk: the pages; what is on them comes from /v1
+        *parts.pages.routes(),
         # developers
         web.get("/v1/openapi.json", docs.document),
         web.get("/docs", docs.reference),
@@ -78,4 +84,4 @@ def _rest_route(rest: Rest, endpoint: Endpoint) -> web.AbstractRouteDef:
 
 def all_endpoints(parts: Parts) -> Sequence[Endpoint]:
     """The REST API, in the order in which the documentation shows it."""
-    return (*ENDPOINTS, parts.events.endpoint)
+    return (*ENDPOINTS, *parts.sessions.endpoints, parts.events.endpoint)

@@ -24,16 +24,19 @@ from aiohttp import web
 
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.web.admin import admin_application
+from smsbridge.web.api.session import SessionCalls
 from smsbridge.web.auth import Doorkeeper
 from smsbridge.web.edge import build_app
 from smsbridge.web.events import EventStream, StreamLimits, Tail
 from smsbridge.web.health import Health
 from smsbridge.web.hooks import Hooks
 from smsbridge.web.media import Media
+from smsbridge.web.pages import Pages
 from smsbridge.web.problems import write_status
 from smsbridge.web.rest import Rest, RestSettings
 from smsbridge.web.routes import Parts, ops_routes, public_routes
 from smsbridge.web.seldom import Seldom
+from smsbridge.web.sessions import Sessions
 
 BACKLOG: Final = 1_024
 MAX_HEADER_BYTES: Final = 8_190
@@ -77,7 +80,7 @@ class WebServer:
         more_routes: Sequence[web.AbstractRouteDef] = (),
         admin_socket: Path | None = None,
     ) -> None:
-        """`more_routes` are the pages for people. What admin.py serves is on the file `admin_socket` alone."""
+        """`more_routes` go before the bridge's own. What admin.py serves is on the file `admin_socket` alone."""
         check_aiohttp()
         self._bridge = bridge
         self._limits = limits or Limits()
@@ -86,7 +89,8 @@ class WebServer:
         self._listeners: list[Listener] = []
         self._stopping = asyncio.Event()
         self._tail = Tail(bridge)
-        doorkeeper = Doorkeeper(bridge)
+        sessions = Sessions(bridge)
+        doorkeeper = Doorkeeper(bridge, sessions)
         settings = RestSettings(
             require_idempotency_key=require_idempotency_key,
             body_timeout_s=self._limits.body_timeout_s,
@@ -96,8 +100,10 @@ class WebServer:
             bridge=bridge,
             hooks=Hooks(bridge, body_timeout_s=self._limits.body_timeout_s),
             rest=Rest(bridge, doorkeeper, settings),
+            sessions=SessionCalls(sessions),
             events=EventStream(bridge, self._tail, doorkeeper, self._limits.streams),
             media=Media(bridge),
+            pages=Pages(),
             health=Health(bridge, stopping=self._stopping, render_metrics=render_metrics, forget_gauge=forget_gauge),
         )
 
@@ -109,7 +115,7 @@ class WebServer:
         With `metrics_port` the operators' URLs are on that port of this machine only (0: any), see `ops_port`. Raises
         OSError for an address that cannot be had.
         """
-        routes = [*public_routes(self._parts, ops=metrics_port is None), *self._more_routes]
+        routes = [*self._more_routes, *public_routes(self._parts, ops=metrics_port is None)]
         public = await self._open("public", build_app(routes))
         await (public.take(held) if held is not None else public.bind(host, port))
         if metrics_port is not None:

@@ -19,7 +19,7 @@ async def test_an_agent_goes_ready_and_back(api: Api, world: World) -> None:
     assert away.body["changed_at"] > ready.body["changed_at"]
     back = await api.put("/v1/agents/ag-7/status", {"ready": True})
     assert back.body["reason"] is None
-    assert (await api.get("/v1/agents")).body["items"] == [back.body]
+    assert (await api.get("/v1/agents")).body["items"] == [{**back.body, "role": None, "open_interactions": 0}]
     assert (await api.get("/v1/agents/ag-7/status")).body == back.body
     events = await world.store.read(lambda tx: tx.events_after(0, 100))
     assert [event.type for event in events] == ["agent.status"] * 3

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from fakes import ANN, BOB, World, lost, ok
+from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job
 from smsbridge.contracts.store import AgentStatus, StandardResponse, StoredReceipt, Tx
 from smsbridge.domain.cause import Cause
@@ -101,11 +102,16 @@ async def test_interactions_notices_and_transcripts(lived_in: World) -> None:
     assert {entry["kind"] for entry in entries} == {"message", "notice", "interaction"}
 
 
+def people(tx: Tx, bridge: Bridge) -> list[Any]:
+    listed = [each.contact for each in tx.list_contacts()]
+    return resources.contact_summaries(tx, bridge, listed, agent_id="ag-7")
+
+
 async def test_contacts(lived_in: World) -> None:
     bridge = lived_in.bridge
-    shown = await each(lived_in, lambda tx: resources.contacts(tx, bridge, tx.list_contacts(), agent_id="ag-7"))
+    shown = await each(lived_in, lambda tx: people(tx, bridge))
     for contact in shown:
-        hold(models.Contact, contact)
+        hold(models.ContactSummary, contact)
     assert any(contact["opt_outs"] for contact in shown)
 
 

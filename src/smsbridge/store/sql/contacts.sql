@@ -3,11 +3,11 @@
 
 -- columns contact: id, number, name, attributes, assigned_to, created_at_ms, updated_at_ms
 -- columns conversation: id, contact_id, contact_number, sender, account, created_at_ms, last_message_at_ms
--- columns interaction: id, conversation_id, contact_id, contact_number, sender, account, desktop, direction, state, external_id, agent_id, agent_name, opened_at_ms, accepted_at_ms, ended_at_ms, end_reason, done_at_ms, disposition, note, last_activity_ms, reactivations
+-- columns interaction: id, conversation_id, contact_id, contact_number, sender, account, desktop, direction, state, external_id, agent_id, agent_name, opened_at_ms, accepted_at_ms, ended_at_ms, end_reason, done_at_ms, disposition, note, last_activity_ms, reactivations, offered_to, offered_until_ms
 
 -- columns k: k.id, k.number, k.name, k.attributes, k.assigned_to, k.created_at_ms, k.updated_at_ms
 -- columns c: c.id, c.contact_id, c.contact_number, c.sender, c.account, c.created_at_ms, c.last_message_at_ms
--- columns i: i.id, i.conversation_id, i.contact_id, i.contact_number, i.sender, i.account, i.desktop, i.direction, i.state, i.external_id, i.agent_id, i.agent_name, i.opened_at_ms, i.accepted_at_ms, i.ended_at_ms, i.end_reason, i.done_at_ms, i.disposition, i.note, i.last_activity_ms, i.reactivations
+-- columns i: i.id, i.conversation_id, i.contact_id, i.contact_number, i.sender, i.account, i.desktop, i.direction, i.state, i.external_id, i.agent_id, i.agent_name, i.opened_at_ms, i.accepted_at_ms, i.ended_at_ms, i.end_reason, i.done_at_ms, i.disposition, i.note, i.last_activity_ms, i.reactivations, i.offered_to, i.offered_until_ms
 
 -- name: contact
 SELECT {contact} FROM contacts WHERE id = :id;
@@ -25,15 +25,30 @@ UPDATE contacts SET number = :number, name = :name, attributes = :attributes, as
 WHERE id = :id;
 
 -- name: list_contacts
--- Newest first. `pattern` is a LIKE pattern over the folded name and number; who was erased has neither.
-SELECT {contact} FROM contacts
-WHERE id < :before_id AND search_text <> '' AND search_text LIKE :pattern ESCAPE '\'
-ORDER BY id DESC LIMIT :limit;
+-- Those heard of last first, each once: by the newest of their conversations. `pattern` is a LIKE pattern over the folded
+-- name and number; who was erased has neither.
+SELECT {k}, c.last_message_at_ms, c.id FROM conversations AS c JOIN contacts AS k ON k.id = c.contact_id
+WHERE (c.last_message_at_ms, c.id) < (:before_ms, :before_id)
+  AND k.search_text <> '' AND k.search_text LIKE :pattern ESCAPE '\'
+  AND NOT EXISTS (SELECT 1 FROM conversations AS d WHERE d.contact_id = c.contact_id
+                  AND (d.last_message_at_ms, d.id) > (c.last_message_at_ms, c.id))
+ORDER BY c.last_message_at_ms DESC, c.id DESC LIMIT :limit;
 
 -- name: list_contacts_assigned_to
-SELECT {contact} FROM contacts
-WHERE assigned_to = :assigned_to AND id < :before_id AND search_text <> '' AND search_text LIKE :pattern ESCAPE '\'
-ORDER BY id DESC LIMIT :limit;
+SELECT {k}, c.last_message_at_ms, c.id FROM contacts AS k JOIN conversations AS c ON c.contact_id = k.id
+WHERE k.assigned_to = :assigned_to AND k.assigned_to <> '' AND (c.last_message_at_ms, c.id) < (:before_ms, :before_id)
+  AND k.search_text <> '' AND k.search_text LIKE :pattern ESCAPE '\'
+  AND NOT EXISTS (SELECT 1 FROM conversations AS d WHERE d.contact_id = c.contact_id
+                  AND (d.last_message_at_ms, d.id) > (c.last_message_at_ms, c.id))
+ORDER BY c.last_message_at_ms DESC, c.id DESC LIMIT :limit;
+
+-- name: list_contacts_of_nobody
+SELECT {k}, c.last_message_at_ms, c.id FROM conversations AS c JOIN contacts AS k ON k.id = c.contact_id
+WHERE k.assigned_to = '' AND (c.last_message_at_ms, c.id) < (:before_ms, :before_id)
+  AND k.search_text <> '' AND k.search_text LIKE :pattern ESCAPE '\'
+  AND NOT EXISTS (SELECT 1 FROM conversations AS d WHERE d.contact_id = c.contact_id
+                  AND (d.last_message_at_ms, d.id) > (c.last_message_at_ms, c.id))
+ORDER BY c.last_message_at_ms DESC, c.id DESC LIMIT :limit;
 
 -- name: conversation
 SELECT {conversation} FROM conversations WHERE id = :id;
@@ -70,13 +85,14 @@ SELECT {interaction} FROM interactions WHERE conversation_id = :conversation_id 
 INSERT INTO interactions ({interaction})
 VALUES (:id, :conversation_id, :contact_id, :contact_number, :sender, :account, :desktop, :direction, :state,
         :external_id, :agent_id, :agent_name, :opened_at_ms, :accepted_at_ms, :ended_at_ms, :end_reason, :done_at_ms,
-        :disposition, :note, :last_activity_ms, :reactivations);
+        :disposition, :note, :last_activity_ms, :reactivations, :offered_to, :offered_until_ms);
 
 -- name: update_interaction
 UPDATE interactions SET account = :account, state = :state, external_id = :external_id, agent_id = :agent_id,
        agent_name = :agent_name, accepted_at_ms = :accepted_at_ms, ended_at_ms = :ended_at_ms,
        end_reason = :end_reason, done_at_ms = :done_at_ms, disposition = :disposition, note = :note,
-       last_activity_ms = :last_activity_ms, reactivations = :reactivations
+       last_activity_ms = :last_activity_ms, reactivations = :reactivations, offered_to = :offered_to,
+       offered_until_ms = :offered_until_ms
 WHERE id = :id;
 
 -- name: touch_interaction

@@ -1,7 +1,7 @@
 -- Messages with their parts and attachments, receipts, notices.
 
--- columns message: id, direction, conversation_id, interaction_id, contact_id, contact_number, sender, account, text, status, cause, carrier_message_id, agent_id, agent_name, client_reference, metadata, segments, encoding, units, has_media, held_for_media, carrier_at_ms, created_at_ms, sent_at_ms, delivered_at_ms, give_up_at_ms
--- columns m: m.id, m.direction, m.conversation_id, m.interaction_id, m.contact_id, m.contact_number, m.sender, m.account, m.text, m.status, m.cause, m.carrier_message_id, m.agent_id, m.agent_name, m.client_reference, m.metadata, m.segments, m.encoding, m.units, m.has_media, m.held_for_media, m.carrier_at_ms, m.created_at_ms, m.sent_at_ms, m.delivered_at_ms, m.give_up_at_ms
+-- columns message: id, direction, conversation_id, interaction_id, contact_id, contact_number, sender, account, text, status, cause, carrier_message_id, agent_id, agent_name, client_reference, metadata, segments, encoding, units, has_media, held_for_media, carrier_at_ms, created_at_ms, sent_at_ms, delivered_at_ms, give_up_at_ms, is_quick_reply
+-- columns m: m.id, m.direction, m.conversation_id, m.interaction_id, m.contact_id, m.contact_number, m.sender, m.account, m.text, m.status, m.cause, m.carrier_message_id, m.agent_id, m.agent_name, m.client_reference, m.metadata, m.segments, m.encoding, m.units, m.has_media, m.held_for_media, m.carrier_at_ms, m.created_at_ms, m.sent_at_ms, m.delivered_at_ms, m.give_up_at_ms, m.is_quick_reply
 -- columns part: message_id, number, text, status, tries, carrier_message_id, cause, evidence
 -- columns attachment: id, message_id, position, direction, state, problem, reason, content_type, filename, size_bytes, sha256, thumbnail_sha256, source_url, created_at_ms
 -- columns receipt: account, key, carrier_message_id, part_ref, status, cause, evidence, carrier_at_ms, received_at_ms, message_id, part_number, applied
@@ -13,7 +13,7 @@ INSERT INTO messages ({message})
 VALUES (:id, :direction, :conversation_id, :interaction_id, :contact_id, :contact_number, :sender, :account, :text,
         :status, :cause, :carrier_message_id, :agent_id, :agent_name, :client_reference, :metadata, :segments,
         :encoding, :units, :has_media, :held_for_media, :carrier_at_ms, :created_at_ms, :sent_at_ms, :delivered_at_ms,
-        :give_up_at_ms)
+        :give_up_at_ms, :is_quick_reply)
 ON CONFLICT DO NOTHING;
 
 -- name: has_inbound
@@ -32,6 +32,7 @@ WHERE id = :id;
 -- name: list_messages
 SELECT {message} FROM messages
 WHERE id < :before_id AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
+  AND (:quick_reply IS NULL OR is_quick_reply = :quick_reply)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_messages_in_status
@@ -39,12 +40,20 @@ ORDER BY id DESC LIMIT :limit;
 SELECT {message} FROM messages
 WHERE status = :status AND status NOT IN ('received', 'delivered') AND id < :before_id
   AND (:direction = '' OR direction = :direction)
+  AND (:quick_reply IS NULL OR is_quick_reply = :quick_reply)
+ORDER BY id DESC LIMIT :limit;
+
+-- name: list_quick_replies
+SELECT {message} FROM messages
+WHERE is_quick_reply = 1 AND id < :before_id
+  AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_messages_by_reference
 SELECT {message} FROM messages
 WHERE client_reference = :client_reference AND client_reference <> '' AND id < :before_id
   AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
+  AND (:quick_reply IS NULL OR is_quick_reply = :quick_reply)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_messages_of_contact
@@ -53,6 +62,7 @@ WHERE t.contact_id = :contact_id AND t.kind = 'message' AND m.id < :before_id
   AND (:interaction_id = '' OR t.interaction_id = :interaction_id)
   AND (:status = '' OR m.status = :status) AND (:direction = '' OR m.direction = :direction)
   AND (:client_reference = '' OR m.client_reference = :client_reference)
+  AND (:quick_reply IS NULL OR m.is_quick_reply = :quick_reply)
 ORDER BY t.seq DESC LIMIT :limit;
 
 -- name: list_messages_of_interaction
@@ -60,6 +70,7 @@ SELECT {m} FROM transcript AS t JOIN messages AS m ON m.id = t.ref
 WHERE t.interaction_id = :interaction_id AND t.kind = 'message' AND m.id < :before_id
   AND (:status = '' OR m.status = :status) AND (:direction = '' OR m.direction = :direction)
   AND (:client_reference = '' OR m.client_reference = :client_reference)
+  AND (:quick_reply IS NULL OR m.is_quick_reply = :quick_reply)
 ORDER BY t.seq DESC LIMIT :limit;
 
 -- name: messages

@@ -15,6 +15,8 @@ from smsbridge.web.api import (
     messages,
     notices,
     numbers,
+    presence,
+    search,
     senders,
     standard_responses,
 )
@@ -22,7 +24,9 @@ from smsbridge.web.api import (
 ENDPOINTS: Final = (
     *messages.ENDPOINTS,
     *interactions.ENDPOINTS,
+    *presence.ENDPOINTS,
     *contacts.ENDPOINTS,
+    *search.ENDPOINTS,
     *numbers.ENDPOINTS,
     *attachments.ENDPOINTS,
     *notices.ENDPOINTS,

@@ -9,16 +9,28 @@ from pydantic import TypeAdapter, ValidationError
 
 from smsbridge.contracts.store import AgentStatus, Tx
 from smsbridge.domain.errors import FieldError, Invalid, NotFound
-from smsbridge.flows import resources
-from smsbridge.flows.journal import tell_of_agent
+from smsbridge.flows import agents, resources
 from smsbridge.web.api import models
 from smsbridge.web.api.fields import AgentId
+from smsbridge.web.api.reading import read_agent
 from smsbridge.web.endpoint import Answer, Call, Endpoint
 
 
 async def list_all(call: Call) -> dict[str, Any]:
-    kept = await call.read(lambda tx: tx.list_agent_statuses())
-    return {"items": [resources.agent_status(each) for each in kept], "next_cursor": None}
+    def read(tx: Tx) -> list[dict[str, Any]]:
+        accounts = {account.id: account for account in tx.list_agents()}
+        statuses = {status.id: status for status in tx.list_agent_statuses()}
+        busy = tx.open_interactions_by_agent()
+        return [
+            {
+                **resources.agent_status(statuses.get(each) or AgentStatus(id=each, name=accounts[each].name)),
+                "role": accounts[each].role if each in accounts else None,
+                "open_interactions": busy.get(each, 0),
+            }
+            for each in sorted(accounts.keys() | statuses.keys())
+        ]
+
+    return {"items": await call.read(read), "next_cursor": None}
 
 
 async def show_status(call: Call) -> dict[str, Any]:
@@ -37,24 +49,18 @@ async def set_status(call: Call) -> Answer:
         raise Invalid(
             "An agent's id is one line of 1 to 100 characters.", FieldError("id", "must have 1 to 100 characters")
         )
+    if call.principal is None or not call.principal.supervises:
+        read_agent(call, models.AgentIn(id=agent_id))  # nobody speaks for anybody else
     body = call.body(models.AgentStatusIn)
 
     def change(tx: Tx) -> dict[str, Any]:
-        known = tx.agent_status(agent_id)
-        changed = _changed(known or AgentStatus(id=agent_id), body)
-        if known is None or known.ready is not changed.ready:
-            changed = replace(changed, changed_at_ms=call.bridge.now_ms())
-        shown = resources.agent_status(changed)
-        if changed != known:
-            tx.save_agent_status(changed)
-            tell_of_agent(tx, call.bridge, shown)
-        return shown
+        known = tx.agent_status(agent_id) or AgentStatus(id=agent_id)
+        return resources.agent_status(agents.keep_status(tx, call.bridge, _changed(known, body)))
 
     return await call.write(change)
 
 
 def _changed(known: AgentStatus, body: models.AgentStatusIn) -> AgentStatus:
-    """`changed_at_ms` stays: it is since when the agent is ready or not, by which offers are distributed."""
     kept_reason = "" if body.ready else known.reason
     return replace(
         known,
@@ -81,7 +87,7 @@ ENDPOINTS: Final = (
         tag="agents",
         scope="desk:read",
         handler=list_all,
-        answer=models.AgentStatusList,
+        answer=models.AgentList,
     ),
     Endpoint(
         method="GET",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Any, Final
 
 from smsbridge.contracts.store import Tx
@@ -10,29 +9,30 @@ from smsbridge.domain.errors import NotFound
 from smsbridge.domain.message import Contact
 from smsbridge.flows import contacts, resources
 from smsbridge.web.api import models
-from smsbridge.web.api.reading import read_before_id, read_id
+from smsbridge.web.api.reading import read_agent, read_id, read_reader
 from smsbridge.web.api.transcripts import read_transcript
-from smsbridge.web.endpoint import Answer, Call, Endpoint, write_page
+from smsbridge.web.endpoint import Answer, BadCursor, Call, Endpoint, read_cursor, write_page
 
 
 async def list_all(call: Call) -> dict[str, Any]:
     query = call.query(models.ContactQuery)
-    before_id = read_before_id(query)
+    before, reader = _read_before(query), read_reader(call, query.agent)
 
     def read(tx: Tx) -> dict[str, Any]:
-        found = tx.list_contacts(
-            query=query.query, assigned_to=query.assigned_to, limit=query.limit + 1, before_id=before_id
+        found = tx.list_contacts(query=query.query, assigned_to=query.assigned_to, limit=query.limit + 1, before=before)
+        people = [each.contact for each in found]
+        return write_page(
+            resources.contact_summaries(tx, call.bridge, people, agent_id=reader),
+            query.limit,
+            lambda _last: " ".join(map(str, found[query.limit - 1].position)),
         )
-        shown = resources.contacts(tx, call.bridge, found, agent_id=query.agent)
-        page = write_page(shown, query.limit, itemgetter("id"))
-        return {**page, "items": [each for each in page["items"] if not _is_erased(each["number"])]}
 
     return await call.read(read)
 
 
 async def show(call: Call) -> dict[str, Any]:
     contact_id = read_id(call, "contact")
-    agent_id = call.query(models.UnreadQuery).agent
+    agent_id = read_reader(call, call.query(models.UnreadQuery).agent)
     return await call.read(lambda tx: resources.contact(tx, call.bridge, _find(tx, contact_id), agent_id=agent_id))
 
 
@@ -51,7 +51,7 @@ async def change(call: Call) -> Answer:
             attributes=body.attributes if "attributes" in given else None,
             assigned_to=(body.assigned_to or "") if "assigned_to" in given else None,
         )
-        return resources.contact(tx, call.bridge, changed)
+        return resources.contact(tx, call.bridge, changed, agent_id=read_reader(call, ""))
 
     return await call.write(update)
 
@@ -76,14 +76,25 @@ async def show_transcript(call: Call) -> dict[str, Any]:
 async def mark_opt_out(call: Call) -> Answer:
     contact_id = read_id(call, "contact")
     body = call.body(models.OptOutIn)
-    by = body.agent.id if body.agent else call.principal.key_id if call.principal else ""
+    agent = read_agent(call, body.agent)
+    by = agent.id if agent else call.principal.key_id if call.principal else ""
 
     def mark(tx: Tx) -> dict[str, Any]:
         contact = _find(tx, contact_id)
         contacts.set_opt_out(tx, call.bridge, contact_id, sender=body.sender, opted_out=body.opted_out, by=by)
-        return resources.contact(tx, call.bridge, contact)
+        return resources.contact(tx, call.bridge, contact, agent_id=read_reader(call, ""))
 
     return await call.write(mark)
+
+
+def _read_before(query: models.ContactQuery) -> tuple[int, str] | None:
+    """How far down the list the page before went."""
+    if not query.cursor:
+        return None
+    at_ms, _, conversation_id = read_cursor(query.cursor, str).partition(" ")
+    if not (at_ms.isascii() and at_ms.isdigit() and len(at_ms) < 16 and conversation_id):
+        raise BadCursor("This cursor is not one of ours. Leave it out to begin at the start.")
+    return int(at_ms), conversation_id
 
 
 def _find(tx: Tx, contact_id: str) -> Contact:
@@ -102,7 +113,7 @@ ENDPOINTS: Final = (
     Endpoint(
         method="GET",
         path="/v1/contacts",
-        summary="List or search contacts, newest first",
+        summary="List or search contacts, those heard of last first",
         tag="contacts",
         scope="contacts:read",
         handler=list_all,

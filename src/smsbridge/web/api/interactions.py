@@ -7,13 +7,14 @@ from operator import itemgetter
 from typing import Any, Final
 
 from smsbridge.contracts.store import Tx
-from smsbridge.domain.errors import CannotSend
+from smsbridge.domain.errors import CannotSend, FieldError, Invalid
 from smsbridge.domain.message import Agent, Interaction
-from smsbridge.flows import interactions, numbers, resources
+from smsbridge.flows import agents, interactions, numbers, resources
 from smsbridge.web.api import models
-from smsbridge.web.api.reading import read_agent, read_before_id, read_id
+from smsbridge.web.api.reading import check_hands, read_agent, read_before_id, read_id, read_reader, require_agent
 from smsbridge.web.api.transcripts import read_transcript
-from smsbridge.web.endpoint import Answer, Call, Endpoint, write_page
+from smsbridge.web.endpoint import Answer, Call, Endpoint, Principal, write_page
+from smsbridge.web.problems import NotPermitted
 
 
 async def create(call: Call) -> Answer:
@@ -26,7 +27,7 @@ async def create(call: Call) -> Answer:
             call.bridge,
             to=body.to,
             from_sender=body.from_ or "",
-            agent=read_agent(body.agent),
+            agent=read_agent(call, body.agent),
             force=body.force,
         )
         return opened if isinstance(opened, CannotSend) else resources.interaction(opened)
@@ -42,6 +43,7 @@ async def show(call: Call) -> dict[str, Any]:
 async def list_all(call: Call) -> dict[str, Any]:
     query = call.query(models.InteractionQuery)
     before_id = read_before_id(query)
+    reader = read_reader(call, query.reader)
 
     def read(tx: Tx) -> dict[str, Any]:
         found = tx.list_interactions(
@@ -51,7 +53,8 @@ async def list_all(call: Call) -> dict[str, Any]:
             limit=query.limit + 1,
             before_id=before_id,
         )
-        return write_page([resources.interaction(each) for each in found], query.limit, itemgetter("id"))
+        shown = resources.interaction_summaries(tx, call.bridge, found, agent_id=reader)
+        return write_page(shown, query.limit, itemgetter("id"))
 
     return await call.read(read)
 
@@ -68,12 +71,15 @@ async def show_transcript(call: Call) -> dict[str, Any]:
 
 async def accept(call: Call) -> Answer:
     body = call.body(models.AcceptIn)
-    agent = Agent(id=body.agent.id, name=body.agent.name)
-    return await _change(call, lambda tx, found: interactions.accept(tx, call.bridge, found, agent))
+    agent = require_agent(call, body.agent)
+    interaction_id = read_id(call, "interaction")
+    return await call.write(
+        lambda tx: resources.interaction(interactions.accept(tx, call.bridge, interaction_id, agent))
+    )
 
 
 async def end(call: Call) -> Answer:
-    agent = read_agent(call.body(models.EndIn).agent)
+    agent = read_agent(call, call.body(models.EndIn).agent)
     return await _change(call, lambda tx, found: interactions.end(tx, call.bridge, found, agent=agent))
 
 
@@ -85,7 +91,7 @@ async def mark_done(call: Call) -> Answer:
             tx,
             call.bridge,
             found,
-            agent=read_agent(body.agent),
+            agent=read_agent(call, body.agent),
             disposition=body.disposition,
             note=body.note,
         )
@@ -93,30 +99,63 @@ async def mark_done(call: Call) -> Answer:
     return await _change(call, finish)
 
 
+async def take_note(call: Call) -> Answer:
+    body = call.body(models.InteractionPatch)
+    return await _change(
+        call,
+        lambda tx, found: interactions.take_note(tx, call.bridge, found, note=body.note, disposition=body.disposition),
+    )
+
+
 async def reactivate(call: Call) -> Answer:
-    agent = read_agent(call.body(models.ReactivateIn).agent)
+    agent = read_agent(call, call.body(models.ReactivateIn).agent)
     return await _change(call, lambda tx, found: interactions.reactivate(tx, call.bridge, found, agent=agent))
 
 
 async def assign(call: Call) -> Answer:
     body = call.body(models.AssignIn)
-    agent, by = read_agent(body.agent), read_agent(body.by)
-    return await _change(call, lambda tx, found: interactions.assign(tx, call.bridge, found, agent=agent, by=by))
+    by = read_agent(call, body.by)
+
+    def give(tx: Tx, found: str) -> Interaction:
+        agent = Agent(id=body.agent.id, name=body.agent.name) if body.agent else None
+        if agent is not None and call.principal is not None and call.principal.agent is not None:
+            agent = _at_the_desk(tx, call.principal, found, agent)
+        return interactions.assign(tx, call.bridge, found, agent=agent, by=by)
+
+    return await _change(call, give)
+
+
+def _at_the_desk(tx: Tx, giver: Principal, interaction_id: str, taker: Agent) -> Agent:
+    """Who gets it. What nobody has is an agent's own to take, and only a supervisor's to give to others."""
+    giver_id = giver.agent.id if giver.agent else ""
+    nobody_has_it = interactions.find(tx, interaction_id).agent is None
+    if nobody_has_it and taker.id != giver_id and not giver.supervises:
+        raise NotPermitted("Only a supervisor gives a waiting text to somebody else.")
+    known = agents.known_as(tx, taker)
+    if known is None:
+        raise Invalid(f"There is no agent {taker.id}.", FieldError("/agent", "is no agent"))
+    return known
 
 
 async def mark_read(call: Call) -> Answer:
     interaction_id = read_id(call, "interaction")
     body = call.body(models.ReadIn)
+    agent_id = require_agent(call, body.agent).id
 
     def mark(tx: Tx) -> None:
-        interactions.mark_read(tx, call.bridge, interaction_id, agent_id=body.agent.id, up_to_seq=body.up_to_seq)
+        interactions.mark_read(tx, call.bridge, interaction_id, agent_id=agent_id, up_to_seq=body.up_to_seq)
 
     return await call.write(mark)
 
 
 async def _change(call: Call, step: Callable[[Tx, str], Interaction]) -> Answer:
     interaction_id = read_id(call, "interaction")
-    return await call.write(lambda tx: resources.interaction(step(tx, interaction_id)))
+
+    def work(tx: Tx) -> dict[str, Any]:
+        check_hands(tx, call, interaction_id)
+        return resources.interaction(step(tx, interaction_id))
+
+    return await call.write(work)
 
 
 ENDPOINTS: Final = (
@@ -156,6 +195,17 @@ ENDPOINTS: Final = (
         problems=(404,),
     ),
     Endpoint(
+        method="PATCH",
+        path="/v1/interactions/{id}",
+        summary="Write down a note or a disposition while it goes on",
+        tag="interactions",
+        scope="interactions:write",
+        handler=take_note,
+        body=models.InteractionPatch,
+        answer=models.Interaction,
+        problems=(404, 409, 422),
+    ),
+    Endpoint(
         method="GET",
         path="/v1/interactions/{id}/transcript",
         summary="Show the transcript of an interaction",
@@ -174,6 +224,7 @@ ENDPOINTS: Final = (
         scope="interactions:write",
         handler=accept,
         body=models.AcceptIn,
+        body_optional=True,
         answer=models.Interaction,
         problems=(404, 409, 422),
     ),
@@ -232,6 +283,7 @@ ENDPOINTS: Final = (
         scope="interactions:write",
         handler=mark_read,
         body=models.ReadIn,
+        body_optional=True,
         status=204,
         problems=(404, 422),
     ),

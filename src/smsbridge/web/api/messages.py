@@ -9,7 +9,7 @@ from smsbridge.contracts.store import MessageFilter, Tx
 from smsbridge.domain.errors import CannotSend, NotFound
 from smsbridge.flows import outbound, resources
 from smsbridge.web.api import models
-from smsbridge.web.api.reading import read_agent, read_before_id, read_id
+from smsbridge.web.api.reading import check_hands, read_agent, read_before_id, read_id
 from smsbridge.web.endpoint import Answer, Call, Endpoint, write_page
 
 
@@ -21,10 +21,11 @@ async def send(call: Call) -> Answer:
         from_sender=body.from_ or "",
         text=body.text,
         media=tuple(outbound.MediaItem(url=item.url, attachment_id=item.attachment_id) for item in body.media),
-        agent=read_agent(body.agent),
+        agent=read_agent(call, body.agent),
         client_reference=body.client_reference,
         metadata=body.metadata,
         force=body.force,
+        quick_reply=body.quick_reply,
     )
 
     def submit(tx: Tx) -> dict[str, Any] | CannotSend:
@@ -55,6 +56,7 @@ async def list_all(call: Call) -> dict[str, Any]:
         status=query.status,
         direction=query.direction,
         client_reference=query.client_reference or "",
+        quick_reply=query.quick_reply,
     )
 
     def read(tx: Tx) -> dict[str, Any]:
@@ -68,6 +70,7 @@ async def cancel(call: Call) -> Answer:
     message_id = read_id(call, "message")
 
     def take_back(tx: Tx) -> dict[str, Any]:
+        _check_hands(tx, call, message_id)
         return resources.message(tx, call.bridge, outbound.cancel(tx, call.bridge, message_id))
 
     return await call.write(take_back)
@@ -75,13 +78,20 @@ async def cancel(call: Call) -> Answer:
 
 async def retry(call: Call) -> Answer:
     message_id = read_id(call, "message")
-    agent = read_agent(call.body(models.RetryIn).agent)
+    agent = read_agent(call, call.body(models.RetryIn).agent)
 
     def try_again(tx: Tx) -> dict[str, Any] | CannotSend:
+        _check_hands(tx, call, message_id)
         queued = outbound.retry(tx, call.bridge, message_id, agent=agent)
         return queued if isinstance(queued, CannotSend) else resources.message(tx, call.bridge, queued)
 
     return await call.write(try_again, location="/v1/messages/{id}")
+
+
+def _check_hands(tx: Tx, call: Call, message_id: str) -> None:
+    message = tx.message(message_id)
+    if message is not None:
+        check_hands(tx, call, message.interaction_id)
 
 
 ENDPOINTS: Final = (

@@ -22,11 +22,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from smsbridge.contracts.store import Arrived
+from smsbridge.contracts.store import Arrived, Role
 from smsbridge.domain import message as words
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.interaction import EndReason, State
-from smsbridge.domain.journal import Border, EventType
+from smsbridge.domain.journal import Border, EntryKind, EventType
 from smsbridge.domain.status import Status
 from smsbridge.web.api import fields as f
 
@@ -76,6 +76,7 @@ def _read_agent(value: Any) -> Any:
 
 AgentField = Annotated[AgentIn, BeforeValidator(_read_agent, json_schema_input_type=f.AgentId | AgentIn)]
 """An agent as an object, or as the id alone: then the name is the one given with the agent's status."""
+_SIGNED_IN: Final = Field(description="Who does it; needed with an API key, known in a session of the desk.")
 
 
 class MediaItem(Request):
@@ -131,11 +132,22 @@ class MessageIn(Request):
     force: Annotated[
         StrictBool, Field(description="Send although the number is believed not to take texts (`overridable`).")
     ] = False
+    quick_reply: Annotated[
+        StrictBool,
+        Field(
+            description="To a contact (`to`), outside any interaction's window: it opens and reactivates none and is "
+            "counted apart."
+        ),
+    ] = False
 
     @model_validator(mode="after")
     def _to_somebody(self) -> MessageIn:
         if self.to is None and self.interaction_id is None:
             raise PydanticCustomError("one_of", "is missing: give a number, or an interaction_id", {"field": "to"})
+        if self.quick_reply and self.interaction_id is not None:
+            raise PydanticCustomError(
+                "one_of", "cannot stand beside interaction_id: give `to`", {"field": "quick_reply"}
+            )
         return self
 
 
@@ -199,6 +211,7 @@ class Message(Resource):
     agent: Agent | None
     client_reference: str | None
     metadata: dict[str, Any]
+    quick_reply: Annotated[bool, Field(description="Written to the contact, outside any interaction's window.")]
     created_at: f.Time
     sent_at: f.Time | None
     delivered_at: f.Time | None
@@ -232,7 +245,7 @@ class InteractionIn(Request):
 
 
 class AcceptIn(Request):
-    agent: AgentField
+    agent: Annotated[AgentField | None, _SIGNED_IN] = None
 
 
 class EndIn(Request):
@@ -253,6 +266,13 @@ class DoneIn(Request):
     note: Annotated[f.Text, Field(description="For colleagues; never sent to the contact.")] = ""
 
 
+class InteractionPatch(Request):
+    """What shall change; what is left out stays."""
+
+    note: Annotated[f.Text | None, Field(description="For colleagues; never sent to the contact.")] = None
+    disposition: f.Name | None = None
+
+
 class AssignIn(Request):
     agent: Annotated[AgentField | None, Field(description="Who shall have it; null gives it back to the queue.")]
     by: Annotated[AgentField | None, Field(description="Who says so.")] = None
@@ -261,11 +281,34 @@ class AssignIn(Request):
 class ReadIn(Request):
     """What an agent has had in view."""
 
-    agent: AgentField
+    agent: Annotated[AgentField | None, _SIGNED_IN] = None
     up_to_seq: Annotated[
         StrictInt | None,
         Field(ge=0, le=_MAX_SEQ, description="The last transcript entry that was in view. Left out: all of them."),
     ] = None
+
+
+class PresenceIn(Request):
+    agent: Annotated[AgentField | None, _SIGNED_IN] = None
+    writing: StrictBool = False
+
+
+class LeaveIn(Request):
+    agent: Annotated[AgentField | None, _SIGNED_IN] = None
+
+
+class PresentAgent(Resource):
+    id: str
+    name: str | None
+    writing: bool
+    at: f.Time
+
+
+class Presence(Resource):
+    """Who has an interaction in view."""
+
+    interaction_id: f.InteractionId
+    agents: list[PresentAgent]
 
 
 class Interaction(Resource):
@@ -282,6 +325,10 @@ class Interaction(Resource):
     desktop: str
     external_id: Annotated[str | None, Field(description="Its id at the desktop, where that has one.")]
     agent: Agent | None
+    offered_to: Annotated[
+        str | None, Field(description="Until `offered_until` a waiting one is offered to this agent alone.")
+    ]
+    offered_until: f.Time | None
     opened_at: f.Time
     accepted_at: f.Time | None
     ended_at: f.Time | None
@@ -290,11 +337,6 @@ class Interaction(Resource):
     disposition: str | None
     note: str | None
     last_activity_at: f.Time
-
-
-class InteractionPage(Resource):
-    items: list[Interaction]
-    next_cursor: str | None
 
 
 # --- notices and transcripts
@@ -422,9 +464,63 @@ class Contact(Resource):
     updated_at: f.Time
 
 
+class Preview(Resource):
+    """The last line of a transcript, shortened for a list."""
+
+    seq: int
+    at: f.Time
+    kind: EntryKind
+    direction: words.Direction | None
+    text: str
+    status: Status | None
+    has_attachments: bool
+    severity: words.Severity | None
+    notice_kind: words.NoticeKind | None
+    border: Border | None
+
+
+class ContactSummary(Contact):
+    last: Preview | None
+
+
 class ContactPage(Resource):
-    items: list[Contact]
+    """Those heard of last come first."""
+
+    items: list[ContactSummary]
     next_cursor: str | None
+
+
+class InteractionSummary(Interaction):
+    contact: Contact | None
+    last: Preview | None
+
+
+class InteractionPage(Resource):
+    items: list[InteractionSummary]
+    next_cursor: str | None
+
+
+class SearchQuery(Request):
+    query: Annotated[str, f.Chars(200, least=1), Field(description="Part of a name, a number or a text.")]
+    limit: Annotated[int, Field(ge=1, le=50, description="How many of each kind at most.")] = 20
+    before: Annotated[int | None, Field(ge=0, le=_MAX_SEQ, description="Only messages before this `seq`.")] = None
+
+
+class ContactName(Resource):
+    id: f.ContactId
+    number: str
+    name: str | None
+
+
+class FoundMessage(Resource):
+    contact: ContactName | None
+    entry: MessageEntry
+
+
+class SearchReport(Resource):
+    contacts: list[Contact]
+    messages: list[FoundMessage]
+    next_before: int | None
 
 
 class NumberReport(Resource):
@@ -465,9 +561,40 @@ class AgentStatus(Resource):
     changed_at: f.Time
 
 
-class AgentStatusList(Resource):
-    items: list[AgentStatus]
+class AgentListed(AgentStatus):
+    role: Annotated[Role | None, Field(description="Of somebody who may sign in at the desk; null: known elsewhere.")]
+    open_interactions: int
+
+
+class AgentList(Resource):
+    items: list[AgentListed]
     next_cursor: None
+
+
+class SignIn(Request):
+    name: Annotated[f.AgentId, Field(description="The name to sign in with.")]
+    passcode: Annotated[str, f.Chars(200, least=1)]
+
+
+class DeskSettings(Resource):
+    """What the desk has to know before it can be of use."""
+
+    asynchronous: bool
+    dispositions: list[str]
+    save_attachments: bool
+    max_text_chars: int
+    max_attachments: int
+    max_attachment_bytes: int
+
+
+class Session(Resource):
+    """Who is signed in."""
+
+    agent: Agent
+    role: Role
+    status: AgentStatus
+    last_event_id: Annotated[int, Field(description="From where to follow the event stream.")]
+    desk: DeskSettings
 
 
 _SHORTCUT_PATTERN: Final = r"^[^\s/\u0000-\u001f\u007f-\u009f]+$"
@@ -635,6 +762,7 @@ class MessageQuery(PageQuery):
     status: Status | None = None
     direction: words.Direction | None = None
     client_reference: f.Word | None = None
+    quick_reply: bool | None = None
 
 
 def _read_several(value: Any) -> Any:
@@ -650,6 +778,7 @@ class InteractionQuery(PageQuery):
     ] = ()
     agent: Annotated[f.AgentFilter | None, Field(description="Only this agent's; empty: those nobody has.")] = None
     contact: Annotated[f.Reference | None, Field(description="Only those with this contact (`con_…`).")] = None
+    reader: Annotated[f.AgentFilter, Field(description="The agent whose unread counts are shown.")] = ""
 
 
 class TranscriptQuery(Request):
