@@ -1,0 +1,201 @@
+// What an agent does. Each act asks the bridge, keeps what it answers, and says in words what went wrong.
+import { batch } from "./html.js";
+import * as api from "./api.js";
+import { dropAllDrafts } from "./drafts.js";
+import * as loads from "./loads.js";
+import * as state from "./state.js";
+import * as unsent from "./unsent.js";
+import { follow, unfollow } from "./stream.js";
+
+const RETRY_MS = 2_000;
+
+export async function begin() {
+  try {
+    await loads.loadSession();
+  } catch (problem) {
+    if (!(problem instanceof api.LineDown)) throw problem;
+    setTimeout(begin, RETRY_MS);
+  }
+  if (state.session.value) enter();
+}
+
+function enter() {
+  const { agent, status, last_event_id } = state.session.value;
+  state.merge(state.agents, [[agent.id, { role: state.session.value.role, ...status }]]);
+  follow(last_event_id);
+  unsent.begin(agent.id, (message) => attempt(() => loads.pullTranscript(message.contact_id), { quietly: true }));
+}
+
+export async function signIn(name, passcode) {
+  state.farewell.value = "";
+  state.session.value = await api.post("/session", { name, passcode });
+  enter();
+}
+
+export async function signOut() {
+  await attempt(() => api.remove("/session"));
+  dropAllDrafts();
+  leave();
+}
+
+function leave() {
+  unfollow();
+  batch(() => {
+    state.session.value = null;
+    state.interactions.value = new Map();
+    state.contacts.value = new Map();
+    state.transcripts.value = new Map();
+  });
+}
+
+api.whenSignedOut(() => {
+  if (!state.session.value) return;
+  leave();
+  state.farewell.value = "Your session has ended. What you had half written is still here when you sign in again.";
+});
+
+export function setReady(ready, reason = "") {
+  return attempt(() => saveStatus({ ready, reason: ready ? null : reason || null }));
+}
+
+export const setAutoAnswer = (auto_answer) =>
+  attempt(() => saveStatus({ ready: state.isReady.value, auto_answer }));
+
+async function saveStatus(body) {
+  const said = await api.put(`/agents/${encodeURIComponent(state.me.value)}/status`, { ...body, name: state.session.value.agent.name });
+  state.merge(state.agents, [[said.id, { ...state.agents.value.get(said.id), ...said }]]);
+}
+
+// --- interactions
+
+const accepting = new Set();
+
+export async function accept(interaction, { show = true, quietly = false } = {}) {
+  if (accepting.has(interaction.id)) return;
+  accepting.add(interaction.id);
+  try {
+    await change(interaction, () => api.post(`/interactions/${interaction.id}/accept`, {}), { quietly });
+    if (!show || !state.isMine(state.interactions.value.get(interaction.id))) return;
+    state.tab.value = "mine"; // where it stands now
+    open(interaction);
+  } finally {
+    accepting.delete(interaction.id);
+  }
+}
+
+export function decline(interaction) {
+  state.declined.value = new Set([...state.declined.value, interaction.id]);
+}
+
+export async function end(interaction) {
+  await change(interaction, () => api.post(`/interactions/${interaction.id}/end`, {}));
+  if (state.rules.value.asynchronous) {
+    say("Interaction ended", { undo: () => reactivate(interaction), lasts: 5_000 });
+  }
+}
+
+export const reactivate = (interaction) =>
+  change(interaction, () => api.post(`/interactions/${interaction.id}/reactivate`, {}));
+
+export async function markDone(interaction, disposition, note) {
+  const finished = await change(interaction, () =>
+    api.post(`/interactions/${interaction.id}/done`, { disposition, note }),
+  );
+  if (finished) say(`Done: ${disposition || "no disposition"}`);
+  return finished;
+}
+
+export const takeNote = (interaction, what) => change(interaction, () => api.patch(`/interactions/${interaction.id}`, what));
+
+export const assign = (interaction, agent) =>
+  change(interaction, () => api.post(`/interactions/${interaction.id}/assign`, { agent: agent && { id: agent.id, name: agent.name ?? "" } }));
+
+async function change(interaction, ask, how) {
+  const said = await attempt(ask, how);
+  if (!said) {
+    attempt(() => loads.loadInteraction(interaction.id), how);
+    return null;
+  }
+  loads.keepInteractions([{ ...state.interactions.value.get(interaction.id), ...said }]);
+  return said;
+}
+
+export function open(interaction) {
+  state.go("desk", interaction.id);
+}
+
+/** "Create SMS interaction". Answers the problem when the number is not fit for it, so that the agent may insist. */
+export async function createInteraction(to, { from, force = false } = {}) {
+  const said = await api.post("/interactions", { to, from: from || undefined, force }, api.newKey());
+  await loads.loadInteraction(said.id);
+  open(said);
+  return said;
+}
+
+// --- contacts and messages
+
+export async function changeContact(contact, what) {
+  const said = await attempt(() => api.patch(`/contacts/${contact.id}`, what));
+  if (said) loads.keepContacts([{ ...said, unread_count: contact.unread_count }]);
+  return said;
+}
+
+export const setOptOut = (contact, sender, opted_out) =>
+  attempt(async () => {
+    const said = await api.post(`/contacts/${contact.id}/opt-out`, { sender, opted_out });
+    loads.keepContacts([{ ...said, unread_count: contact.unread_count }]);
+  });
+
+export const cancel = (message) => attempt(async () => loads.keepMessage(await api.post(`/messages/${message.id}/cancel`)));
+
+export const retry = (message) =>
+  attempt(async () => loads.keepMessage(await api.post(`/messages/${message.id}/retry`, {}, api.newKey())));
+
+const reading = new Map();
+
+/** What was in view is read, soon and once. */
+export function markRead(interaction, seq) {
+  const contact = state.contacts.value.get(interaction.contact_id);
+  const before = reading.get(interaction.contact_id) ?? 0;
+  if (seq <= before) return;
+  reading.set(interaction.contact_id, seq);
+  if (contact?.unread_count) loads.keepContacts([{ ...contact, unread_count: 0 }]);
+  attempt(() => api.post(`/interactions/${interaction.id}/read`, { up_to_seq: seq }), { quietly: true }).then(
+    (said) => said ?? reading.delete(interaction.contact_id), // the next look says it again
+  );
+}
+
+export function look(interaction, writing) {
+  return attempt(
+    async () => {
+      const said = await api.put(`/interactions/${interaction.id}/presence`, { writing });
+      state.merge(state.presences, [[interaction.id, said.agents]]);
+    },
+    { quietly: true },
+  );
+}
+
+export const lookAway = (interactionId) =>
+  attempt(() => api.remove(`/interactions/${interactionId}/presence`, {}), { quietly: true });
+
+// --- saying so
+
+let toasts = 0;
+
+export function say(text, { undo = null, lasts = 4_000, bad = false } = {}) {
+  toasts += 1;
+  const toast = { id: toasts, text, undo, bad, until: Date.now() + lasts };
+  state.toast.value = toast;
+  setTimeout(() => state.toast.value?.id === toast.id && (state.toast.value = null), lasts);
+}
+
+/** What `work` answers, or null after the agent was told why not. */
+export async function attempt(work, { quietly = false } = {}) {
+  try {
+    return (await work()) ?? true;
+  } catch (problem) {
+    if (!(problem instanceof api.Problem || problem instanceof api.LineDown)) throw problem;
+    if (!quietly && problem.status !== 401) say(problem.message, { bad: true, lasts: 6_000 });
+    return null;
+  }
+}

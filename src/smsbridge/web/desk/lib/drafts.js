@@ -1,0 +1,34 @@
+// What is half written, by the interaction or contact it is for. It survives reloads, and goes only when it is sent.
+import { signal } from "./html.js";
+import * as kept from "./kept.js";
+
+/** By key: {text, attachments: [{id, name, size, thumbnail}]}. */
+export const drafts = signal(new Map(Object.entries(kept.read("drafts", {}, "session"))));
+
+const EMPTY = { text: "", attachments: [] };
+
+export const draftOf = (key) => drafts.value.get(key) ?? EMPTY;
+
+export function keepDraft(key, what) {
+  const changed = new Map(drafts.value);
+  const draft = { ...(changed.get(key) ?? EMPTY), ...what };
+  if (draft.text || draft.attachments.length) changed.set(key, draft);
+  else changed.delete(key);
+  drafts.value = changed;
+  kept.write("drafts", Object.fromEntries(changed), "session");
+}
+
+export const dropDraft = (key) => keepDraft(key, EMPTY);
+
+/** Whoever signs out leaves nothing half written to the next one at this window. */
+export function dropAllDrafts() {
+  drafts.value = new Map();
+  kept.forget("drafts", "session");
+}
+
+/** Attachments that are still on their way or refused: of this page only. By key: [{local, file, progress, problem}]. */
+export const uploads = signal(new Map());
+
+export function keepUploads(key, change) {
+  uploads.value = new Map([...uploads.value, [key, change(uploads.value.get(key) ?? [])]]);
+}
