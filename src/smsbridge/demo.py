@@ -21,14 +21,18 @@ from smsbridge import __version__
 from smsbridge.app import Daemon, Ready
 from smsbridge.carriers import load_carriers
 from smsbridge.config import HOOKS_PATH, PORT, load
+from smsbridge.demo_desk import AGENTS, DISPOSITIONS, furnish
+from smsbridge.demo_pages import DemoPages
 from smsbridge.desktops import load_desktops
 from smsbridge.simulator import Simulator, SimulatorSettings
 from smsbridge.simulator.faults import FaultSettings
 from smsbridge.simulator.traffic import Exchange
 from smsbridge.web.auth import make_key
+from smsbridge.web.sessions import make_passcode
 
 SENDER: Final = "+15005550006"
-PHONE: Final = "+14155550142"
+PHONE: Final = "+447700900123"
+"""The first of the phone page."""
 ACCOUNT: Final = "twilio"
 WRONG_SENDERS: Final = {
     "+15005550007": "a sender that is not ours (Twilio's test number)",
@@ -39,7 +43,10 @@ WRONG_SENDERS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DemoOptions:
-    """`port` 0 takes any free one. `ready_file` gets the addresses and keys as JSON once everything answers."""
+    """`port` 0 takes any free one. `ready_file` gets the addresses and keys as JSON once everything answers.
+
+    `curl` prints commands to type, too.
+    """
 
     port: int = PORT
     ready_file: Path | None = None
@@ -47,6 +54,7 @@ class DemoOptions:
     faults: FaultSettings | None = None
     say: Callable[[str], None] = print
     show_traffic: bool = True
+    curl: bool = False
 
 
 async def run_demo(options: DemoOptions) -> int:
@@ -73,6 +81,7 @@ async def _run(
     options: DemoOptions, simulator: Simulator, folder: Path, account: dict[str, str], listen: socket.socket
 ) -> int:
     port = listen.getsockname()[1]
+    kept = f"Kept in {options.keep}." if options.keep else "Kept in a temporary folder until you stop it."
     daemon = Daemon(
         load(
             None,
@@ -82,6 +91,7 @@ async def _run(
             overrides=_settings(folder, simulator, account, port),
         ),
         listen=listen,
+        more_routes=lambda bridge: DemoPages(bridge, simulator_url=simulator.url, kept=kept).routes(),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,8 +120,10 @@ async def _welcome(
     bridge = ready.result().bridge
     shown, key = make_key("demo", frozenset({"*"}), bridge.now_ms())
     await bridge.store.write(lambda tx: tx.insert_api_key(key))
+    passcodes = {agent_id: account[_passcode_of(agent_id)] for agent_id in AGENTS}
+    await furnish(bridge, passcodes)
     base = bridge.public_url
-    facts = {
+    facts: dict[str, Any] = {
         "api_url": f"{base}/v1",
         "api_key": shown,
         "hooks_url": f"{base}{HOOKS_PATH}",
@@ -122,25 +134,36 @@ async def _welcome(
         "carrier": ACCOUNT,
         "account_sid": account["account_sid"],
         "carrier_token": account["auth_token"],
+        "agents": passcodes,
     }
     if options.ready_file is not None:
         await asyncio.to_thread(_write_whole, options.ready_file, json.dumps(facts, indent=2) + "\n")
     options.say(_banner(facts, options))
 
 
-def _banner(facts: dict[str, str], options: DemoOptions) -> str:
-    """Every command can be typed as it stands, one after the other; a test does."""
-    api, phone = facts["api_url"], f"{facts['simulator_url']}/api/phones/{PHONE.replace('+', '%2B')}"
-    key, body = '-H "Authorization: Bearer $KEY"', "-H 'Content-Type: application/json'"
-    store = f"in {options.keep}" if options.keep else "temporary; keep it with --keep DIR"
+def _banner(facts: dict[str, Any], options: DemoOptions) -> str:
+    base, store = facts["api_url"].removesuffix("/v1"), "temporary; keep it with --keep DIR"
     return f"""
 smsbridge {__version__}  demo: nothing leaves this computer
 
-  API        {api}    documented at {api.removesuffix("/v1")}/docs
-  API key    {facts["api_key"]}
-  Carrier    simulator at {facts["simulator_url"]}, our number {facts["sender"]}
-  Store      {store}
+  Try it       {base}/demo    phone and agent desk side by side
+  Agent desk   {facts["desk_url"]}    signed in as demo; other browsers: passcode {facts["agents"]["demo"]}
+  Phone        {facts["phone_url"]}
+  API          {facts["api_url"]}      documented at {base}/docs
+  API key      {facts["api_key"]}
+  Carrier      simulator at {facts["simulator_url"]}, our number {facts["sender"]}
+  Store        {f"in {options.keep}" if options.keep else store}
+{_walk(facts) if options.curl else ""}
+Phones and faults by hand: docs/simulator.md, or --curl for commands to type.
+{"What goes over the wire is shown here. " if options.show_traffic else ""}Ctrl-C ends the demo.
+"""
 
+
+def _walk(facts: dict[str, Any]) -> str:
+    """From the first text to the notice by hand. Every command can be typed as it stands, in order; a test does."""
+    api, phone = facts["api_url"], f"{facts['simulator_url']}/api/phones/{PHONE.removeprefix('+')}"
+    key, body = '-H "Authorization: Bearer $KEY"', "-H 'Content-Type: application/json'"
+    return f"""
 Text us from a phone (in another terminal):
 
   curl -s {phone}/messages -d '{{"text": "Hi, where is my order?"}}'
@@ -163,9 +186,6 @@ Make it a landline, answer again, and read what the agent is told:
 Everything that happens, from the beginning and on:
 
   curl -sN '{api}/events?last_event_id=0' {key}
-
-Pictures, other phones and faults: docs/simulator.md
-What goes over the wire is shown here. Ctrl-C ends the demo.
 """
 
 
@@ -198,7 +218,7 @@ def _settings(folder: Path, simulator: Simulator, account: dict[str, str], port:
         "sending.settle_after": ["2s", "5s", "10s"],
         "sending.delayed_notice_after": "2s",
         "media.hold": "20s",
-        "interactions.dispositions": [],
+        "interactions.dispositions": list(DISPOSITIONS),
         f"carriers.{ACCOUNT}": {
             "type": "twilio",
             "account_sid": account["account_sid"],
@@ -208,7 +228,7 @@ def _settings(folder: Path, simulator: Simulator, account: dict[str, str], port:
             "lookup": True,
         },
         "senders": [
-            {"number": SENDER, "carrier": ACCOUNT, "name": "Demo"},
+            {"number": SENDER, "carrier": ACCOUNT, "name": "Harbour Cycles"},
             *({"number": number, "carrier": ACCOUNT, "name": name[:80]} for number, name in WRONG_SENDERS.items()),
         ],
         "desktops.desk": {"type": "desk", "default_sender": SENDER},
@@ -216,14 +236,23 @@ def _settings(folder: Path, simulator: Simulator, account: dict[str, str], port:
 
 
 def _account(folder: Path) -> dict[str, str]:
-    """The account at the simulated carrier: kept with the data, so that a kept demo goes on where it was."""
+    """The account at the simulated carrier, and the agents' passcodes: kept with the data, so that a kept demo goes on
+    where it was."""
     file = folder / "demo-account.json"
-    if file.exists():
-        kept: dict[str, str] = json.loads(file.read_text("utf-8"))
-        return kept
-    account = {"account_sid": f"AC{secrets.token_hex(16)}", "auth_token": secrets.token_hex(16)}
-    _write_whole(file, json.dumps(account))
+    kept: dict[str, str] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    account = {
+        "account_sid": f"AC{secrets.token_hex(16)}",
+        "auth_token": secrets.token_hex(16),
+        **{_passcode_of(agent_id): make_passcode() for agent_id in AGENTS},
+        **kept,
+    }
+    if account != kept:
+        _write_whole(file, json.dumps(account))
     return account
+
+
+def _passcode_of(agent_id: str) -> str:
+    return f"passcode_{agent_id}"
 
 
 def _bind(port: int) -> socket.socket:

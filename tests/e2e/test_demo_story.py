@@ -45,7 +45,7 @@ async def test_a_text_in_a_reply_out_and_delivered(demo: Demo) -> None:
     ended = await demo.api.post(f"/interactions/{interaction['id']}/end", {"agent": "a1"})
     assert ended["state"] == "ended"
     done = await demo.api.post(
-        f"/interactions/{interaction['id']}/done", {"agent": "a1", "disposition": "solved", "note": "was late"}
+        f"/interactions/{interaction['id']}/done", {"agent": "a1", "disposition": "Answered", "note": "was late"}
     )
     assert done["state"] == "done"
 

@@ -168,6 +168,17 @@ class TestTraffic:
         async with client.http.get(f"{client.url}/api/traffic/stream", headers=headers) as stream:
             assert await _event(stream) == ("3", "three")
 
+    async def test_a_stream_that_asks_for_phones_is_told_of_each_that_changes(
+        self, client: Client, simulator: Simulator
+    ) -> None:
+        async with client.http.get(f"{client.url}/api/traffic/stream?phones=1") as stream:
+            simulator.become(PHONE, "landline")
+            assert await _event(stream) == ("phone", "")
+            await simulator.text(PHONE, "hello")
+            assert {await _event(stream), await _event(stream)} == {("phone", ""), ("1", "hello")}
+            await client.call("DELETE", f"/api/phones/{PHONE}/messages")
+            assert await _event(stream) == ("phone", "")
+
     async def test_a_reader_who_missed_too_much_is_told(self, bridge: Bridge) -> None:
         made = Simulator(settings(hook_url=bridge.url, max_traffic=2))
         async with made, aiohttp.ClientSession() as http:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -233,14 +234,19 @@ class ControlApi:
         return web.Response(status=204)
 
     async def _stream_traffic(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events with ids. A reader who missed more than is kept is told by an event `resync`."""
+        """Server-sent events with ids. A reader who missed more than is kept is told by an event `resync`.
+
+        With `?phones=1` an event `phone`, without an id, names a phone on which something has changed: a browser allows
+        few connections, and so a page needs but one.
+        """
         seq = _read_count(request.headers.get("Last-Event-ID", "")) or _count(request, "after")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         allow_stream(request, response)
         await response.prepare(request)
         if seq is None:
             seq = self._traffic.last_seq
-        try:
+        with_phones = _count(request, "phones")
+        with self._phones.watched() as changed, suppress(ClientConnectionResetError):  # or the reader has gone
             await response.write(b"retry: 1000\n\n")
             while not self._traffic.bell.closed:
                 if self._traffic.missed(seq):
@@ -250,10 +256,11 @@ class ControlApi:
                 for exchange in fresh:
                     await response.write(_event(exchange))
                 seq = self._traffic.last_seq if not fresh else fresh[-1].seq
+                while with_phones and changed:
+                    number = write_json({"number": changed.pop()}).decode()
+                    await response.write(f"event: phone\ndata: {number}\n\n".encode())
                 if seq >= self._traffic.last_seq and not await self._traffic.bell.wait(HEARTBEAT_S):
                     await response.write(b": still here\n\n")
-        except ClientConnectionResetError:
-            pass  # the reader has gone
         return response
 
     async def _list_sent(self, request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,8 +75,11 @@ class Phone:
 class Phones:
     """Every phone exists once it is used. Beyond `max_phones` the one longest unused is forgotten."""
 
-    def __init__(self, *, max_phones: int, max_messages: int, clock: Callable[[], float]) -> None:
+    def __init__(self, *, max_phones: int, max_messages: int, clock: Callable[[], float], news: Bell) -> None:
+        """`news` rings when something has changed on any of them."""
         self._phones: OrderedDict[str, Phone] = OrderedDict()
+        self._news = news
+        self._watchers: list[set[str]] = []
         self._max_phones = max_phones
         self._max_messages = max_messages
         self._clock = clock
@@ -108,6 +112,7 @@ class Phones:
     def become(self, number: str, persona: Persona) -> Phone:
         phone = self.use(number)
         phone.persona = persona
+        self._tell(number)
         return phone
 
     def record(
@@ -138,12 +143,24 @@ class Phones:
         if received:
             phone.last_received_seq = message.seq
             phone.bell.ring()
+        self._tell(number)
         return message
 
     def clear(self, number: str) -> None:
         phone = self.use(number)
         phone.messages.clear()
         phone.listed_seq = phone.last_received_seq
+        self._tell(number)
+
+    @contextmanager
+    def watched(self) -> Iterator[set[str]]:
+        """The numbers on whose phone something has changed; whoever is told takes them out."""
+        changed: set[str] = set()
+        self._watchers.append(changed)
+        try:
+            yield changed
+        finally:
+            self._watchers = [each for each in self._watchers if each is not changed]
 
     async def wait_received(self, number: str, *, after: int | None, timeout_s: float) -> list[PhoneMessage]:
         """What is on the screen after `after`, once something was *received* after it or `timeout_s` have passed.
@@ -165,6 +182,11 @@ class Phones:
         self._closed = True
         for phone in self._phones.values():
             phone.bell.close()
+
+    def _tell(self, number: str) -> None:
+        for changed in self._watchers:
+            changed.add(number)
+        self._news.ring()
 
     def _make_room(self) -> None:
         while len(self._phones) >= self._max_phones:

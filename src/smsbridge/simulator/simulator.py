@@ -51,7 +51,6 @@ class Simulator:
         self._sleep = sleep
         self._chance = random.Random(settings.seed)
         self._account = Account(settings, chance=self._chance, now=clock())
-        self._phones = Phones(max_phones=settings.max_phones, max_messages=settings.max_messages_per_phone, clock=clock)
         self._faults = Faults(self._chance)
         self._samples = Samples()
         self._tasks = Tasks()
@@ -61,6 +60,12 @@ class Simulator:
         self._url = self._cdn_host = ""
         self.traffic = Traffic(limit=settings.max_traffic, clock=clock)
         self.ledger = Ledger(limit=settings.max_ledger)
+        self._phones = Phones(
+            max_phones=settings.max_phones,
+            max_messages=settings.max_messages_per_phone,
+            clock=clock,
+            news=self.traffic.bell,
+        )
 
     @property
     def url(self) -> str:
