@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint types walls unit bench help
+.PHONY: demo test check lint types walls unit bench screenshots help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -34,6 +34,9 @@ walls: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+screenshots: $(VENV)/.installed-dev ## every screen of the desk in both themes and three widths, into screenshots/
+	cd tests && ../$(BIN)/python -m desk.shots ../screenshots
 
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md, as ratios in one run
 	$(BIN)/python benchmarks/run.py

@@ -1,0 +1,59 @@
+"""The desk in a real browser. Without Chromium these tests are skipped, and say so loudly; .ci/run installs it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from desk.hands import CHROMIUM, SWITCHES, Desk, Office, open_office, open_window, see_all_well
+
+SignIn = Callable[..., Awaitable[Desk]]
+
+_rooms = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if CHROMIUM:
+        return
+    reason = "NO CHROMIUM: the desk is not tested in a browser (apt-get install chromium fonts-noto-color-emoji)"
+    for item in items:
+        if "tests/desk/" in str(item.path) and "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def office(tmp_path: Path) -> AsyncIterator[Office]:
+    folder = tmp_path / f"office{next(_rooms)}"
+    folder.mkdir()
+    async with open_office(folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sign_in(browser: Browser, office: Office) -> AsyncIterator[SignIn]:
+    """`await sign_in("mara")` is a window in which Mara sits. At the end every window's console must be silent."""
+    desks: list[Desk] = []
+    async with AsyncExitStack() as stack:
+
+        async def open_one(agent_id: str, **options: Any) -> Desk:
+            desk = await stack.enter_async_context(open_window(browser, office, **options))
+            desks.append(desk)
+            await desk.sign_in(agent_id)
+            return desk
+
+        yield open_one
+        await see_all_well(desks)

@@ -1,0 +1,106 @@
+"""Several people at one desk: who has what, who may take it, and the door."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, Page, expect
+
+from desk.conftest import SignIn
+from desk.hands import Office, open_window
+
+PHONE = "+14155550142"
+
+
+async def test_a_supervisor_sees_the_team_live_and_gives_work_to_others(office: Office, sign_in: SignIn) -> None:
+    bo = await sign_in("bo")
+    mara = await sign_in("mara")
+    await mara.page.get_by_role("link", name="Team").click()
+    agents = mara.page.get_by_role("region", name="Agents")
+    opened = mara.page.get_by_role("region", name="Open interactions")
+    await expect(opened).to_contain_text("Nothing is open")
+    await bo.go_ready()
+    await expect(agents.get_by_role("row", name="Bo Kowalczyk")).to_contain_text("Ready")
+    await office.phone(PHONE).text("Anybody there?")
+    row = opened.get_by_role("row", name="+1 415 555 0142")
+    await expect(row).to_contain_text("waiting")
+    await bo.accept()
+    await expect(row).to_contain_text("active")
+    await expect(row).to_contain_text("Bo Kowalczyk")
+    await bo.field.press_sequentially("Yes, and")
+
+    # she reads along, and each sees that the other is there
+    await row.get_by_role("link").click()
+    await expect(mara.page.locator(".composer")).to_contain_text(
+        "Bo Kowalczyk has this interaction. You can read along."
+    )
+    await expect(mara.page.locator(".transcript .head")).to_contain_text("Bo Kowalczyk is here too")
+    await expect(bo.page.locator(".transcript .head")).to_contain_text("Mara Lindqvist is here too")
+    await bo.field.press_sequentially(" I look it up")
+    await mara.page.get_by_role("button", name="Take it over").click()
+    await mara.field.press_sequentially("Hello, ")
+    await expect(bo.page.locator(".composer")).to_contain_text("Mara Lindqvist has this interaction")
+    await expect(bo.page.get_by_role("button", name="Take it over")).to_have_count(0)
+    await expect(bo.page.locator(".typing-also")).to_contain_text("Mara Lindqvist is writing to this contact too")
+
+    # given back: what Bo had half written is still there, and so is what Mara had
+    await mara.page.get_by_role("link", name="Team").click()
+    await opened.get_by_label("Reassign +1 415 555 0142").select_option(label="Bo Kowalczyk")
+    await expect(row).to_contain_text("Bo Kowalczyk")
+    await expect(bo.field).to_have_value("Yes, and I look it up")
+    await opened.get_by_label("Reassign +1 415 555 0142").select_option(label="Back to the queue")
+    await expect(row).to_contain_text("nobody yet")
+
+    # agents may not
+    assert await bo.page.get_by_role("link", name="Team").count() == 0
+    await bo.visit("team")
+    await expect(bo.page.get_by_role("navigation", name="Interactions")).to_be_visible()
+    await expect(bo.page.get_by_role("heading", name="Team")).to_have_count(0)
+
+
+async def test_the_door(browser: Browser, office: Office) -> None:
+    async with open_window(browser, office) as desk:
+        page = desk.page
+        await page.goto(f"{office.url}/desk")
+        await expect(page.get_by_label("Name")).to_be_focused()
+        await page.keyboard.type("mara")
+        await page.keyboard.press("Tab")
+        pressed = """field => field.dispatchEvent(new KeyboardEvent("keydown", {key: "A", modifierCapsLock: true}))"""
+        await page.get_by_label("Passcode").evaluate(pressed)
+        await expect(page.get_by_role("status").filter(has_text="Caps Lock is on.")).to_be_visible()
+        await page.keyboard.type("WRONG")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("alert")).to_contain_text("do not fit together")
+        assert [said for said in desk.said if "401" not in said] == []
+
+        await desk.sign_in("mara")
+        await desk.go_ready()
+        await office.phone(PHONE).text("Hello?")
+        await desk.accept()
+        await desk.field.fill("half a sentence")
+
+        # the session ends elsewhere: here too, and what was half written is kept
+        other = await desk.context.new_page()
+        await other.goto(f"{office.url}/desk")
+        await _sign_out(other)
+        await expect(page.get_by_label("Passcode")).to_be_visible()
+        await expect(page.get_by_role("status").filter(has_text="session has ended")).to_be_visible()
+        await desk.sign_in("mara")
+        await desk.list.locator("a.row", has_text="0142").click()
+        await expect(desk.field).to_have_value("half a sentence")
+
+        # whoever signs out here leaves nothing behind but the theme
+        await page.get_by_role("button", name="Light or dark").click()
+        await _sign_out(page)
+        await desk.sign_in("mara")
+        await expect(page.locator("html[data-theme=dark]")).to_have_count(1)
+        await desk.list.locator("a.row", has_text="0142").click()
+        await expect(desk.field).to_have_value("")
+
+        # and whoever is removed is out at once
+        await office.admin("agents.remove", {"id": "mara"})
+        await expect(page.get_by_label("Passcode")).to_be_visible()
+
+
+async def _sign_out(page: Page) -> None:
+    await page.get_by_role("button", name="Mara Lindqvist, supervisor").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Passcode")).to_be_visible()

@@ -1,0 +1,95 @@
+"""The transcript: everything ever said with a contact, with borders, read backwards and searched."""
+
+from __future__ import annotations
+
+import asyncio
+
+from playwright.async_api import Page, expect
+
+from desk.conftest import SignIn
+from desk.hands import Office
+from desk.seeding import seed_transcript
+
+MARKED = """() => ({
+    all: CSS.highlights.get("hit")?.size ?? 0,
+    now: [...(CSS.highlights.get("hit-now") ?? [])].map(String),
+    seen: [...(CSS.highlights.get("hit-now") ?? [])].every((range) => {
+        const { top, bottom } = range.getBoundingClientRect();
+        const box = document.querySelector(".transcript .scroll").getBoundingClientRect();
+        return top >= box.top && bottom <= box.bottom;
+    }),
+})"""
+
+
+async def test_earlier_interactions_stand_above_with_their_borders_and_are_searched(
+    office: Office, sign_in: SignIn
+) -> None:
+    """Two interactions of 300 texts each, done long ago, and one that is open; a page is 100."""
+    phone = office.phone("+14155550120")
+    await phone.text("Guten Tag")
+    await office.stop()
+    await seed_transcript(office.folder / "data", phone.number, [
+        ["Größe 42, bitte" if number == 7 else f"first {number}" for number in range(300)],
+        ["DIE GRÖSSE STIMMT… und die Farbe" if number == 150 else f"second {number}" for number in range(300)],
+    ])  # fmt: skip
+    await office.start()
+    desk = await sign_in("mara")
+    page = desk.page
+    await desk.go_ready()
+    await desk.accept()
+    await expect(desk.message("Guten Tag")).to_be_visible()
+    loaded = await desk.transcript.locator(".message").count()
+    assert loaded <= 100
+
+    # found over what is not loaded yet, whatever the case; the newest first
+    await page.keyboard.press("Control+f")
+    await page.get_by_label("Words to find").fill("größe")
+    found = page.locator(".find-in .found")
+    await expect(found).to_have_text("2 of 2")
+    await _mark(page, "GRÖSSE")
+    assert await desk.transcript.locator(".message").count() > loaded
+    await page.keyboard.press("Enter")
+    await expect(found).to_have_text("1 of 2")
+    await _mark(page, "Größe")
+    await page.keyboard.press("Shift+Enter")
+    await expect(found).to_have_text("2 of 2")
+    await page.get_by_role("button", name="Earlier hit").click()
+    await expect(found).to_have_text("1 of 2")
+    await page.get_by_label("Words to find").fill("nobody said that")
+    await expect(found).to_contain_text("No “nobody said that”")
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".find-in")).to_have_count(0)
+    assert (await page.evaluate(MARKED))["all"] == 0
+
+    # everything is there once and in order; a done interaction ends with a border that says how
+    texts = await desk.texts()
+    assert len(texts) == len(set(texts))
+    begun = await desk.transcript.locator(".border.begins, .border").all_text_contents()
+    assert sum("Done: solved" in border for border in begun) >= 1
+    await expect(desk.transcript.locator(".note-kept").first).to_contain_text("as promised")
+
+    # read up to the first text ever; what comes meanwhile is counted and moves nothing
+    for _ in range(20):
+        await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
+        if await desk.message("first 0").count():
+            break
+        await page.wait_for_timeout(100)
+    texts = await desk.texts()
+    assert len(texts) == 601
+    assert texts[0] == "first 0"
+    assert texts[-1] == "Guten Tag"
+    anchor = desk.transcript.locator(".message", has_text="first 12").first
+    await anchor.scroll_into_view_if_needed()
+    before = await anchor.evaluate("(line) => line.getBoundingClientRect().top")
+    await office.phone(phone.number).text("One more")
+    await expect(page.locator(".jump")).to_contain_text("1 new message")
+    assert abs(await anchor.evaluate("(line) => line.getBoundingClientRect().top") - before) < 2
+    await page.locator(".jump").click()
+    await expect(desk.message("One more")).to_be_in_viewport()
+    await expect(page.locator(".jump")).to_have_count(0)
+
+
+async def _mark(page: Page, words: str) -> None:
+    async with asyncio.timeout(15):
+        while (marked := await page.evaluate(MARKED))["now"] != [words] or not marked["seen"]:
+            await asyncio.sleep(0.05)

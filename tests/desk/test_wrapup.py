@@ -1,0 +1,109 @@
+"""How an interaction ends at the desk, what is kept of it, and how one begins again."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from desk.conftest import SignIn
+from desk.hands import Office
+
+PHONE = "+14155550142"
+
+
+async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in: SignIn) -> None:
+    desk = await sign_in("mara")
+    page = desk.page
+    await desk.go_ready()
+    await office.phone(PHONE).text("Is it ready?")
+    await desk.accept()
+    interaction = await office.api.interaction_of(PHONE)
+
+    # End can be taken back for a moment
+    await page.get_by_role("button", name="End", exact=False).first.click()
+    await expect(desk.panel.get_by_role("tab", name="Wrap-up")).to_be_visible()
+    await page.locator(".toast").get_by_role("button", name="Undo").click()
+    await expect(page.get_by_role("button", name="End", exact=False).first).to_be_visible()
+    await expect(page.locator(".reactivate")).to_have_count(0)
+
+    # an ended one becomes active again by writing
+    await page.get_by_role("button", name="End", exact=False).first.click()
+    await expect(page.locator(".reactivate")).to_contain_text("makes it active again")
+    await desk.write("One more thing: bring the key.")
+    await expect(desk.message("One more thing")).to_contain_text("Delivered")
+    await expect(page.get_by_role("button", name="End", exact=False).first).to_be_visible()
+    await expect(desk.transcript).to_contain_text("Active again")
+    assert (await office.api.get(f"/interactions/{interaction['id']}"))["state"] == "active"
+
+    # the note is kept as it is typed, also over a reload
+    note = desk.panel.get_by_label("Note")
+    await note.fill("Brings the key tomorrow.")
+    await expect(desk.panel.get_by_text("Saved", exact=True)).to_be_visible()
+    await note.press_sequentially(" Pays cash.")
+    await page.reload()
+    await expect(desk.panel.get_by_label("Note")).to_have_value("Brings the key tomorrow. Pays cash.")
+
+    # Done needs a disposition
+    await page.get_by_role("button", name="End", exact=False).first.click()
+    await desk.panel.get_by_role("button", name="Mark as Done").click()
+    await expect(desk.panel.get_by_role("alert")).to_contain_text("Choose how it ended")
+    await desk.panel.get_by_label("Order status").check()
+    await desk.panel.get_by_role("button", name="Mark as Done").click()
+    await expect(desk.transcript).to_contain_text("Done: Order status")
+    await expect(desk.transcript).to_contain_text("Brings the key tomorrow. Pays cash.")
+    await expect(page.locator(".composer")).to_contain_text("To write again, create a new one.")
+    await expect(desk.field).to_have_count(0)
+    kept = await office.api.get(f"/interactions/{interaction['id']}")
+    assert (kept["state"], kept["disposition"], kept["note"]) == (
+        "done",
+        "Order status",
+        "Brings the key tomorrow. Pays cash.",
+    )
+    await desk.list.get_by_role("tab", name="Done").click()
+    await expect(desk.list.locator("a.row")).to_have_count(1)
+
+    # after Done: find the contact, create a new interaction
+    await page.get_by_role("button", name="Search contacts and texts").click()
+    await page.get_by_label("Name, number or words").fill("555 0142")
+    await page.get_by_role("dialog").locator("a.row").first.click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.get_by_role("button", name="Create SMS interaction").click()
+    await expect(page.get_by_role("navigation", name="Interactions")).to_be_visible()
+    await desk.write("Hello again.")
+    await expect(desk.message("Hello again.")).to_contain_text("Delivered")
+    await expect(desk.message("Is it ready?")).to_be_visible()
+    again = await office.api.interaction_of(PHONE)
+    assert (again["state"], again["direction"]) == ("active", "outbound")
+    assert again["id"] != interaction["id"]
+
+
+async def test_an_interaction_with_a_new_number_and_with_a_landline_after_a_warning(
+    office: Office, sign_in: SignIn
+) -> None:
+    desk = await sign_in("bo")
+    page = desk.page
+    await office.phone("+442079460990").become("landline")
+    create = page.get_by_role("button", name="Create SMS interaction to a new number")
+
+    await create.click()
+    await page.get_by_role("textbox", name="Number").fill("12")
+    await page.get_by_role("button", name="Create interaction").click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    assert [said for said in desk.said if "422" not in said] == []
+    desk.said.clear()  # the browser speaks of every refusal
+    await page.get_by_role("textbox", name="Number").fill("+447700900123")
+    await page.get_by_role("button", name="Create interaction").click()
+    await desk.write("Your wheel is here.")
+    await expect(desk.message("Your wheel is here.")).to_contain_text("Delivered")
+    assert [each["text"] for each in await office.phone("+447700900123").received()] == ["Your wheel is here."]
+
+    await create.click()
+    await page.get_by_role("textbox", name="Number").fill("+442079460990")
+    await page.get_by_role("button", name="Create interaction").click()
+    await expect(page.get_by_role("alert")).to_contain_text("landline")
+    desk.said.clear()
+    await page.get_by_role("button", name="Create it all the same").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(page.locator(".before-send")).to_contain_text("cannot receive texts")
+    await page.locator(".before-send").get_by_role("button", name="Send all the same").click()
+    await desk.write("Try this.")
+    await expect(desk.transcript.locator(".notice.error")).to_contain_text("cannot receive texts")
