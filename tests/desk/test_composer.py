@@ -7,7 +7,7 @@ import random
 import re
 from pathlib import Path
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from desk.conftest import SignIn
 from desk.hands import Office
@@ -197,3 +197,26 @@ async def test_pictures_come_and_go(office: Office, sign_in: SignIn) -> None:
     await expect(desk.message("This way").locator(".thumb img")).to_have_count(1)
     (received,) = await phone.received()
     assert len(received["media"]) == 1
+
+
+async def test_where_saving_is_not_allowed_a_picture_is_only_looked_at(office: Office, sign_in: SignIn) -> None:
+    """The demo allows it; here the session's answer says otherwise, as `save_attachments = false` makes it."""
+
+    async def forbid(route: Route) -> None:
+        answer = await route.fetch()
+        said = await answer.json()
+        said["desk"]["save_attachments"] = False
+        await route.fulfill(response=answer, json=said)
+
+    desk = await sign_in("mara")
+    await desk.page.route("**/v1/session", forbid)
+    await desk.page.reload()
+    await desk.go_ready()
+    await office.phone("+14155550149").text("", "photo.jpg")
+    await desk.accept()
+    picture = desk.transcript.locator(".message.in .thumb")
+    await expect(picture.locator("img")).to_be_visible()
+    await expect(picture.get_by_role("link", name="Save")).to_have_count(0)
+    await picture.get_by_role("button").click()
+    await expect(desk.page.locator(".lightbox img")).to_be_visible()
+    await expect(desk.page.locator(".lightbox").get_by_role("link", name="Save")).to_have_count(0)
