@@ -32,8 +32,9 @@ from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
 from smsbridge.metrics import PrometheusMeter
 from smsbridge.network import HttpNetwork
+from smsbridge.outbox.roll import Roll
 from smsbridge.outbox.worker import Worker
-from smsbridge.store.sqlite import SqliteStore
+from smsbridge.store import OpenStore, open_store
 from smsbridge.systemd import Notifier, held_sockets
 from smsbridge.web.server import Limits, WebServer
 
@@ -70,7 +71,7 @@ class Daemon:
         settings = self._loaded.settings
         async with AsyncExitStack() as stack:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            store = SqliteStore.open(settings.store_path)
+            store = open_store(settings.store_url, settings.store_path)
             stack.push_async_callback(store.close)
             blobs = FolderBlobs.open(settings.media_path)
             stack.callback(blobs.close)
@@ -79,6 +80,7 @@ class Daemon:
             imaging = ChildImaging()
             stack.push_async_callback(imaging.close)
             meter = PrometheusMeter()
+            store.on_overtaken = lambda: meter.count("db_overtaken_total")
             store.on_commit_seconds = lambda seconds, count: _observe_commit(meter, seconds, count)
             bridge = Bridge(
                 store=store,
@@ -101,12 +103,14 @@ class Daemon:
     async def _serve(
         self,
         bridge: Bridge,
-        store: SqliteStore,
+        store: OpenStore,
         meter: PrometheusMeter,
         on_ready: Callable[[Ready], None] | None,
     ) -> int:
         settings = self._loaded.settings
-        released = await store.write(lambda tx: _recover(tx, bridge))
+        roll = Roll(store=store, clock=bridge.clock, meter=meter)
+        released = await roll.begin(alone=store.is_exclusive)
+        await store.write(lambda tx: ensure_upkeep(tx, bridge))
         depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
         workers = [
             Worker(
@@ -132,6 +136,7 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(worker.run(), name=f"worker {worker.queue}")
+            group.create_task(roll.run(), name="roll")
             group.create_task(web.run(), name="web")
             group.create_task(self._until_broken(store), name="store watch")
             group.create_task(self._watchdog(store), name="watchdog")
@@ -154,10 +159,11 @@ class Daemon:
                 await web.stop()
                 for worker in workers:
                     worker.stop()
+                roll.stop()
         self._log.info("bridge.stopped")
         return EXIT_FAILED if store.broken.is_set() else EXIT_OK
 
-    async def _until_broken(self, store: SqliteStore) -> None:
+    async def _until_broken(self, store: OpenStore) -> None:
         """A database that failed in a way nothing in memory can be trusted after: stop, and let the supervisor start
         us anew."""
         broken = asyncio.create_task(store.broken.wait(), name="store broken")
@@ -169,7 +175,7 @@ class Daemon:
         for task in (broken, stopped):
             task.cancel()
 
-    async def _watchdog(self, store: SqliteStore) -> None:
+    async def _watchdog(self, store: OpenStore) -> None:
         """Pings only after the store has written something, so that a stuck disk restarts the service."""
         every_s = self._notifier.watchdog_s
         while every_s and not self.stop.is_set():
@@ -248,12 +254,6 @@ def desktops_of(loaded: Loaded) -> dict[str, DesktopAccount]:
         )
         for name, section in loaded.settings.desktops.items()
     }
-
-
-def _recover(tx: Tx, bridge: Bridge) -> int:
-    """Only we have the store open, so whoever held a lease is gone: what they had begun counts as interrupted."""
-    ensure_upkeep(tx, bridge)
-    return tx.release_leases(bridge.now_ms())
 
 
 def _limits(loaded: Loaded) -> Limits:

@@ -86,6 +86,8 @@ METRICS: Final[dict[str, Metric]] = {
     # --- the outbox and the store
     "jobs_total": Metric(kind="counter", help="Attempts of jobs, by how they ended.", labels=("kind", "end")),
     "job_crashes_total": Metric(kind="counter", help="Jobs that ended in a bug of ours.", labels=("kind",)),
+    "lanes_taken_over_total": Metric(kind="counter", help="Lanes taken over from a daemon that fell silent."),
+    "db_overtaken_total": Metric(kind="counter", help="Transactions run again because another one was quicker."),
     "fenced_writes_total": Metric(
         kind="counter", help="Ends of jobs refused because the lease was lost.", labels=("queue",)
     ),

@@ -1,4 +1,4 @@
-"""Every store is taken through one suite. A second database is a second entry in `ENGINES`."""
+"""Every store is taken through one suite: real SQLite files, and databases on a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from postgres_server import make_database, shared_url
 from smsbridge.contracts.store import Store
+from smsbridge.store.postgres import PostgresStore
 from smsbridge.store.sqlite import SqliteStore
 
 OpenStore = Callable[[Path], Awaitable[Store]]
@@ -18,7 +20,11 @@ async def open_sqlite(folder: Path) -> Store:
     return SqliteStore.open(folder / "bridge.sqlite3")
 
 
-ENGINES: dict[str, OpenStore] = {"sqlite": open_sqlite}
+async def open_postgres(folder: Path) -> Store:
+    return PostgresStore.open(make_database(shared_url(), f"store_{folder.name}"))
+
+
+ENGINES: dict[str, OpenStore] = {"sqlite": open_sqlite, "postgres": open_postgres}
 """How a store is opened whose data belongs to a folder: the same folder, the same data."""
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from smsbridge.contracts.store import Commit, StoreUnavailable, Tx
-from smsbridge.store.sqlite import SqliteStore, StoreInUse, StoreTooNew, schema_version
+from smsbridge.contracts.store import Commit, StoreInUse, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.store.sqlite import SqliteStore, schema_version
 from store import made
 
 

@@ -514,23 +514,23 @@ async def test_a_notice_is_raised_once_for_each_key(store: Store) -> None:
 # --- the log and the transcript
 
 
-async def test_the_log_gives_every_event_the_next_number(store: Store) -> None:
+async def test_the_log_gives_every_event_a_higher_number(store: Store) -> None:
     assert await store.read(lambda tx: tx.event_bounds()) == (0, 0)
     events = [made.event(f"evt_{n}", at_ms=NOW + n, detail={"n": n} if n else {}, contact_id="con_1") for n in range(5)]
     seqs = [await store.write(lambda tx, each=each: tx.append_event(each)) for each in events]
-    assert seqs == [1, 2, 3, 4, 5]
+    assert seqs == sorted(set(seqs))
     kept = [replace(each, seq=seq) for each, seq in zip(events, seqs, strict=True)]
-    assert await store.read(lambda tx: tx.events_after(2, 2)) == kept[2:4]
-    assert await store.read(lambda tx: tx.event(5)) == kept[4]
+    assert await store.read(lambda tx: tx.events_after(seqs[1], 2)) == kept[2:4]
+    assert await store.read(lambda tx: tx.event(seqs[4])) == kept[4]
     assert await store.write(lambda tx: tx.trim_events(NOW + 2)) == 2
-    assert await store.read(lambda tx: tx.event_bounds()) == (3, 5)
+    assert await store.read(lambda tx: tx.event_bounds()) == (seqs[2], seqs[4])
     assert await store.read(lambda tx: tx.events_after(0, 10)) == kept[2:]
 
 
 async def test_a_number_is_not_given_again_after_the_newest_events_were_forgotten(store: Store) -> None:
-    await store.write(lambda tx: tx.append_event(made.event()))
+    first = await store.write(lambda tx: tx.append_event(made.event()))
     assert await store.write(lambda tx: tx.trim_events(NOW + 1)) == 1
-    assert await store.write(lambda tx: tx.append_event(made.event("evt_2"))) == 2
+    assert await store.write(lambda tx: tx.append_event(made.event("evt_2"))) > first
 
 
 def fill_transcript(tx: Tx, texts: list[str]) -> None:

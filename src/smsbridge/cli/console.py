@@ -21,13 +21,13 @@ from smsbridge.blobs import FolderBlobs
 from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Bridge
-from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.contracts.store import StoreInUse, StoreTooNew, StoreUnavailable
 from smsbridge.domain.errors import BridgeError
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
 from smsbridge.metrics import PrometheusMeter
 from smsbridge.network import HttpNetwork
-from smsbridge.store.sqlite import SqliteStore, StoreInUse, StoreTooNew
+from smsbridge.store import open_store
 from smsbridge.web.admin import perform
 
 ANSWER_WITHIN_S: Final = 30.0
@@ -88,7 +88,7 @@ async def _ask_store(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> di
     settings = loaded.settings
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
-        store = SqliteStore.open(settings.store_path)
+        store = open_store(settings.store_url, settings.store_path)
         stack.push_async_callback(store.close)
         blobs = FolderBlobs.open(settings.media_path)
         stack.callback(blobs.close)

@@ -24,11 +24,10 @@ from smsbridge.cli.shared import (
     with_config,
 )
 from smsbridge.config import PORT, ConfigProblems
-from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.contracts.store import StoreInUse, StoreTooNew, StoreUnavailable
 from smsbridge.demo import DemoOptions, run_demo
 from smsbridge.log import set_up_logging
 from smsbridge.simulator import read_faults
-from smsbridge.store.sqlite import StoreInUse, StoreTooNew
 
 
 @click.command()

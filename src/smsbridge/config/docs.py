@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, Secret
 from pydantic.fields import FieldInfo
 
 from smsbridge.config.settings import (
@@ -33,6 +33,7 @@ EXAMPLE: Final = Path("config/smsbridge.toml")
 REFERENCE: Final = Path("docs/configuration.md")
 
 PUBLIC_URL: Final = "https://sms.example.com"
+HIDDEN: Final = '"********"'
 _METRICS_PORT: Final = 9464
 
 _HEAD: Final = f"""\
@@ -121,7 +122,8 @@ underscores. Names of accounts are written in capitals too, a hyphen as an under
 JSON: `SMSBRIDGE__INTERACTIONS__DISPOSITIONS=["Sold", "Spam"]`. An empty variable, in `.env` as well, counts as not set;
 what shall be empty is written in the file.
 
-**Secrets** (every key of an account or a desktop) may be given three ways, none of them in the file itself:
+**Secrets** (every key of an account or a desktop, and `store.url`) may be given three ways, none of them in the file
+itself:
 
 - in `.env` or the environment;
 - in a file of their own, mode 0600: `auth_token_file = "twilio-token"` stands for `auth_token`, and a relative path
@@ -154,6 +156,8 @@ def write_value(field: FieldInfo, value: Any) -> str:
         return f'"{write_duration(value)}"'
     if read_size in readers:
         return f'"{write_size(value)}"'
+    if isinstance(value, Secret):
+        return HIDDEN if value.get_secret_value() else '""'
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Secret
 
 from smsbridge.contracts.bridge import DeskPolicy, Policy, Retention
 from smsbridge.domain.notices import CATALOGUES
@@ -63,8 +63,16 @@ _BYTES: Final = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 def _read_file_name(value: object) -> object:
     if isinstance(value, str) and "://" in value:
-        raise ValueError("must be a file name: this version keeps everything in SQLite and knows no database server")
+        raise ValueError("must be a file name; the address of a database server is store.url")
     return value
+
+
+def _read_store_url(value: object) -> object:
+    """Without repeating it: there is a password in it."""
+    url = value.get_secret_value() if isinstance(value, Secret) else value
+    if not isinstance(url, str) or not re.match(r"postgres(ql)?://|\Z", url):
+        raise ValueError('must be like "postgresql://user@host/database"; a SQLite file is store.file')
+    return Secret(url)
 
 
 def _read_language(value: object) -> object:
@@ -75,6 +83,7 @@ def _read_language(value: object) -> object:
 
 Duration = Annotated[int, BeforeValidator(read_duration), Field(ge=0)]
 Size = Annotated[int, BeforeValidator(read_size), Field(ge=0)]
+StoreUrl = Annotated[Secret[str], BeforeValidator(_read_store_url)]
 FileName = Annotated[str, BeforeValidator(_read_file_name), Field(min_length=1)]
 Language = Annotated[str, BeforeValidator(_read_language)]
 
@@ -115,6 +124,10 @@ class StoreSection(Section):
     file: FileName = Field(
         default="smsbridge.sqlite3",
         description="The SQLite file; a relative path lies in data_dir. It must be on a local disk.",
+    )
+    url: StoreUrl = Field(
+        default=Secret(""),
+        description="A PostgreSQL database instead, for several daemons: postgresql://user@host/database. A secret.",
     )
 
 
@@ -358,6 +371,10 @@ class Settings(Section):
     @property
     def store_path(self) -> Path:
         return self.data_path / self.store.file
+
+    @property
+    def store_url(self) -> str:
+        return self.store.url.get_secret_value()
 
     @property
     def media_path(self) -> Path:

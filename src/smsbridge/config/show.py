@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from pydantic import BaseModel, Secret
 
 from smsbridge.config import Loaded
-from smsbridge.config.docs import write_value
+from smsbridge.config.docs import HIDDEN, write_value
 from smsbridge.config.settings import keys_of
 
-HIDDEN: Final = '"********"'
 Shown = tuple[str, str, str]
 
 

@@ -213,7 +213,7 @@ def _read_credentials(directory: str, problems: list[Problem]) -> Layer:
     layer = Layer()
     for file in sorted(Path(directory).iterdir()) if directory and Path(directory).is_dir() else ():
         path = file.name.split(".")
-        if path[0] in ADAPTER_TABLES and len(path) == 3:
+        if (path[0] in ADAPTER_TABLES and len(path) == 3) or path == ["store", "url"]:
             value = _read_secret(file, f"credential {file.name}", problems)
             _put(layer, path, value, Origin(f"credential {file.name}"))
     return layer
@@ -268,25 +268,27 @@ def _overlay_list(under: list[Any], over: Mapping[str, Any]) -> list[Any]:
 def _read_secret_files(layer: Layer, folder: Path, credentials: str, found: Sources) -> None:
     """`auth_token_file = "..."` becomes `auth_token`. A name without a slash is looked for among systemd's credentials
     first."""
-    for section in ADAPTER_TABLES:
-        for name, table in _tables(layer.values, section).items():
-            for key in [key for key in table if key.endswith("_file")]:
-                plain, where = key.removesuffix("_file"), f"{section}.{name}.{key}"
-                path = _secret_path(str(table.pop(key)), folder, credentials)
-                if plain in table:
-                    problem = Problem(key=where, problem=f"stands beside {plain}.", cure="Keep one of them.")
-                    found.problems.append(problem)
-                    continue
-                table[plain] = _read_secret(path, where, found.problems)
-                layer.origins[f"{section}.{name}.{plain}"] = layer.origins.get(where, Origin(where))
-                if (
-                    path.is_file()
-                    and path.stat().st_mode & 0o027
-                    and not path.is_relative_to(credentials or "/dev/null")
-                ):
-                    found.warnings.append(
-                        Problem(key=where, problem=f"{path} is open to others.", cure=f"chmod 600 {path}")
-                    )
+    for name, table in _tables_with_secrets(layer.values).items():
+        for key in [key for key in table if key.endswith("_file")]:
+            plain, where = key.removesuffix("_file"), f"{name}.{key}"
+            path = _secret_path(str(table.pop(key)), folder, credentials)
+            if plain in table:
+                problem = Problem(key=where, problem=f"stands beside {plain}.", cure="Keep one of them.")
+                found.problems.append(problem)
+                continue
+            table[plain] = _read_secret(path, where, found.problems)
+            layer.origins[f"{name}.{plain}"] = layer.origins.get(where, Origin(where))
+            if path.is_file() and path.stat().st_mode & 0o027 and not path.is_relative_to(credentials or "/dev/null"):
+                problem = Problem(key=where, problem=f"{path} is open to others.", cure=f"chmod 600 {path}")
+                found.warnings.append(problem)
+
+
+def _tables_with_secrets(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {
+        f"{section}.{name}": table for section in ADAPTER_TABLES for name, table in _tables(values, section).items()
+    }
+    store = values.get("store")
+    return {**found, "store": store} if isinstance(store, dict) else found
 
 
 def _secret_path(value: str, folder: Path, credentials: str) -> Path:
@@ -311,6 +313,9 @@ def _hide_secrets(values: dict[str, Any]) -> None:
             for key, value in table.items():
                 if isinstance(value, (str, dict)) and value and not is_public(key) and key not in _OUR_KEYS:
                     table[key] = Secret(value)
+    store = values.get("store")
+    if isinstance(store, dict) and isinstance(store.get("url"), str):
+        store["url"] = Secret(store["url"])
 
 
 _OUR_KEYS: Final = frozenset({"type", "verification", "timeout", "concurrency", "lookup", "default_sender"})

@@ -1,8 +1,9 @@
 """What the store can do. Everything that is written is written by a plain function of a `Tx`.
 
-The functions run in the store's writer, one after the other, many to a commit; each in its own savepoint, so that one
-that raises takes back only its own writes. They must be quick and must not wait for anything. Both databases run the
-same functions, so the logic of accepting a text is written once.
+On SQLite the functions run one after the other, many to a commit; each in its own savepoint, so that one that raises
+takes back only its own writes. On PostgreSQL several run at once, in threads and in daemons, and one that was overtaken
+by another is run again. So they are quick, wait for nothing, and have no effect but through their `Tx`. Both databases
+run the same functions: the logic of accepting a text is written once.
 """
 
 from __future__ import annotations
@@ -43,6 +44,14 @@ T = TypeVar("T")
 
 class StoreUnavailable(Exception):
     """The store cannot be reached or cannot write now. Nothing of the transaction was kept."""
+
+
+class StoreInUse(Exception):
+    """Another process has this database open."""
+
+
+class StoreTooNew(Exception):
+    """The database was written by a later version of smsbridge."""
 
 
 class Arrived(StrEnum):
@@ -462,6 +471,22 @@ class JobsTx(Protocol):
     def bury_job(self, job: Job, reason: str, now_ms: int) -> bool: ...
     def release_leases(self, now_ms: int) -> int:
         """Makes every claimed lane due now. Only for a store that no other process has open."""
+        ...
+
+    def beat(self, now_ms: int) -> None:
+        """Says that this daemon lives."""
+        ...
+
+    def take_over(self, silent_since_ms: int, now_ms: int) -> int:
+        """Makes every lane due that is held by a daemon which has not been heard of since; returns how many."""
+        ...
+
+    def list_daemons(self) -> dict[str, int]:
+        """Those on this store, and when each was last heard of."""
+        ...
+
+    def leave(self) -> None:
+        """This daemon ends; nobody need wait for it to fall silent."""
         ...
 
     def expedite(self, lane: str, ref: str, now_ms: int) -> None:

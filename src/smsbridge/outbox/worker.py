@@ -26,6 +26,8 @@ LONGEST_ATTEMPT_S: Final = 100.0
 LONGEST_NAP_S: Final = 30.0
 """A worker looks again after this long, whatever it was told."""
 SHORTEST_NAP_S: Final = 0.001
+TRUSTED_MS: Final = 10_000
+"""A claim older than this is not begun any more: we were frozen, and others may have taken us for dead."""
 CRASHES_ALLOWED: Final = 3
 _PAUSE_AFTER_ERROR_S: Final = 1.0
 _AFTER_CRASH_MS: Final = 5_000
@@ -38,6 +40,8 @@ class Claimed:
     job: Job
     kind: JobKind
     work: Any
+    claimed_at_ms: int
+    """On the monotonic clock, from before the claim."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,16 +143,16 @@ class Worker:
         return min(max(wait_s, SHORTEST_NAP_S), LONGEST_NAP_S)
 
     def _claim(self, tx: Tx, limit: int) -> Round:
-        now_ms = self._clock.now_ms()
+        now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         jobs = tx.claim(self.queue, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS, limit=limit)
-        begun = [self._begin(tx, job) for job in jobs]
+        begun = [self._begin(tx, job, claimed_at_ms) for job in jobs]
         return Round(
             begun=[each for each in begun if each is not None],
             more_are_due=len(jobs) == limit,
             next_due_at_ms=tx.next_due_ms(self.queue),
         )
 
-    def _begin(self, tx: Tx, job: Job) -> Claimed | None:
+    def _begin(self, tx: Tx, job: Job, claimed_at_ms: int) -> Claimed | None:
         """None when the beginning was already the end: it is written in the same transaction."""
         kind = self._kinds.get(job.kind)
         if kind is None:
@@ -165,7 +169,7 @@ class Worker:
         if isinstance(work, (Done, Later, Buried)):
             self._end(tx, job, work)
             return None
-        return Claimed(job=job, kind=kind, work=work)
+        return Claimed(job=job, kind=kind, work=work, claimed_at_ms=claimed_at_ms)
 
     async def _run_lane(self, claimed: Claimed | None) -> None:
         """Runs a job and then the ones behind it in its lane, for as long as they are due."""
@@ -181,6 +185,8 @@ class Worker:
             self._report(job, end, self._clock.monotonic_ms() - started_ms)
 
     async def _perform(self, claimed: Claimed) -> JobEnd:
+        if self._clock.monotonic_ms() - claimed.claimed_at_ms > TRUSTED_MS:
+            return Later(due_at_ms=self._clock.now_ms(), counts=False, facts={"outcome": "frozen"})
         try:
             async with asyncio.timeout(LONGEST_ATTEMPT_S):
                 return await claimed.kind.perform(claimed.work)
@@ -210,9 +216,9 @@ class Worker:
         def write(tx: Tx) -> Claimed | None:
             if not self._end(tx, job, end) or self._stopping.is_set():
                 return None
-            now_ms = self._clock.now_ms()
+            now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.monotonic_ms()
             following = tx.claim_next(job.lane, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS)
-            return self._begin(tx, following) if following is not None else None
+            return self._begin(tx, following, claimed_at_ms) if following is not None else None
 
         while True:
             try:

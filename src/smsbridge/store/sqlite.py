@@ -31,7 +31,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from smsbridge.contracts.store import Commit, StoreUnavailable, Tx
+from smsbridge.contracts.store import Commit, StoreInUse, StoreTooNew, StoreUnavailable, Tx
 from smsbridge.store.queries import load_migrations, load_queries
 from smsbridge.store.tx import SqlTx
 
@@ -48,14 +48,6 @@ _NEVER_GO_ON: Final = frozenset({"SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTAD
 """After these nothing that memory holds about the file can be trusted: the process must start anew."""
 
 
-class StoreInUse(Exception):
-    """Another process has this database open."""
-
-
-class StoreTooNew(Exception):
-    """The database was written by a later version of smsbridge."""
-
-
 class SqliteStore:
     """contracts.store.Store on one file. Made by `open`, used in one event loop, ended by `close`."""
 
@@ -65,6 +57,7 @@ class SqliteStore:
         self._writer = writer
         self._rows = SqliteRows(writer)
         self._number_key = number_key
+        self._daemon = secrets.token_hex(8)
         self._waiting: deque[tuple[Callable[[Tx], Any], asyncio.Future[Any]]] = deque()
         self._is_writing = False
         self._broken = ""
@@ -80,6 +73,8 @@ class SqliteStore:
         """Set when the store can never be used again by this process."""
         self.on_commit_seconds: Callable[[float, int], None] | None = None
         """Told how long each commit took and how many transactions it held."""
+        self.on_overtaken: Callable[[], None] | None = None
+        """Never called: here transactions run one after the other."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -112,6 +107,10 @@ class SqliteStore:
         return cls(path, lock, writer, number_key)
 
     # --- contracts.store.Store
+
+    @property
+    def is_exclusive(self) -> bool:
+        return True
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         if self._broken or self._is_closed:
@@ -170,7 +169,7 @@ class SqliteStore:
 
     def _write_crowd(self) -> None:
         """Runs the waiting transactions and hands the commit to its thread."""
-        tx = SqlTx(self._rows, self._number_key)
+        tx = SqlTx(self._rows, self._number_key, self._daemon)
         results: list[_Result] = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")

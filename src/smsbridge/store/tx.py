@@ -91,11 +91,13 @@ class Rows(Protocol):
 class SqlTx:
     """contracts.store.Tx over `Rows`. Remembers what the commit will have touched."""
 
-    __slots__ = ("_number_key", "_rows", "event_seq", "queues")
+    __slots__ = ("_daemon", "_number_key", "_rows", "event_seq", "queues")
 
-    def __init__(self, rows: Rows, number_key: bytes) -> None:
+    def __init__(self, rows: Rows, number_key: bytes, daemon: str = "") -> None:
+        """`daemon` is the name under which lanes are held."""
         self._rows = rows
         self._number_key = number_key
+        self._daemon = daemon
         self.queues: set[str] = set()
         self.event_seq = 0
 
@@ -639,7 +641,13 @@ class SqlTx:
             self._rows.run("close_lane", {"lane": lane})
             return None
         token += 1
-        lease = {"lane": lane, "token": token, "job_id": job_id, "lease_until_ms": lease_until_ms}
+        lease = {
+            "lane": lane,
+            "token": token,
+            "job_id": job_id,
+            "lease_until_ms": lease_until_ms,
+            "daemon": self._daemon,
+        }
         self._rows.run("lease_lane", lease)
         self._rows.run("start_job", {"id": job_id})
         return records.read_job(row, token=token, now_ms=now_ms)
@@ -679,6 +687,21 @@ class SqlTx:
 
     def release_leases(self, now_ms: int) -> int:
         return self._rows.run("release_leases", {"now_ms": now_ms})
+
+    def beat(self, now_ms: int) -> None:
+        self._rows.run("beat", {"daemon": self._daemon, "now_ms": now_ms})
+
+    def take_over(self, silent_since_ms: int, now_ms: int) -> int:
+        values = {"silent_since_ms": silent_since_ms, "now_ms": now_ms}
+        taken = self._rows.run("release_silent", values)
+        self._rows.run("forget_silent", values)
+        return taken
+
+    def list_daemons(self) -> dict[str, int]:
+        return dict(self._rows.all("list_daemons", {}))  # type: ignore[arg-type]
+
+    def leave(self) -> None:
+        self._rows.run("forget_daemon", {"daemon": self._daemon})
 
     def expedite(self, lane: str, ref: str, now_ms: int) -> None:
         if self._rows.run("expedite_job", {"lane": lane, "ref": ref, "now_ms": now_ms}):

@@ -102,7 +102,7 @@ UPDATE interactions SET last_activity_ms = :at_ms WHERE id = :id;
 -- Every list of interactions, newest first; an empty filter lets everything through. `states` is a comma-framed list.
 SELECT {interaction} FROM interactions
 WHERE id < :before_id
-  AND (:states = '' OR instr(:states, ',' || state || ',') > 0)
+  AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
   AND (:any_agent = 1 OR agent_id = :agent_id)
   AND (:contact_id = '' OR contact_id = :contact_id)
 ORDER BY id DESC LIMIT :limit;
@@ -116,7 +116,7 @@ ORDER BY id DESC LIMIT :limit;
 -- name: list_interactions_of_contact
 SELECT {interaction} FROM interactions
 WHERE contact_id = :contact_id AND id < :before_id
-  AND (:states = '' OR instr(:states, ',' || state || ',') > 0)
+  AND (:states = '' OR replace(:states, ',' || state || ',', '') <> :states)
   AND (:any_agent = 1 OR agent_id = :agent_id)
 ORDER BY id DESC LIMIT :limit;
 
@@ -124,7 +124,7 @@ ORDER BY id DESC LIMIT :limit;
 -- `waiting_at` is a comma-framed list of desktops.
 SELECT {interaction} FROM interactions
 WHERE state IN ('waiting', 'active') AND last_activity_ms < :idle_since_ms
-  AND (state = 'active' OR instr(:waiting_at, ',' || desktop || ',') > 0)
+  AND (state = 'active' OR replace(:waiting_at, ',' || desktop || ',', '') <> :waiting_at)
 ORDER BY last_activity_ms LIMIT :limit;
 
 -- name: opt_out
@@ -187,7 +187,10 @@ UPDATE notices SET text = '', admin_text = '', evidence = ''
 WHERE id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind = 'notice');
 
 -- name: erase_transcript
-UPDATE transcript SET search_text = '', detail = CASE kind WHEN 'interaction' THEN json_remove(detail, '$.note') ELSE '' END
+UPDATE transcript SET search_text = '', detail = CASE kind WHEN 'interaction' THEN
+--sqlite   json_remove(detail, '$.note')
+--postgres CAST(CAST(detail AS jsonb) - 'note' AS text)
+ELSE '' END
 WHERE contact_id = :id;
 
 -- name: attachments_to_erase
@@ -200,7 +203,13 @@ WHERE message_id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind 
 
 -- name: erase_arrivals
 -- `digits` is the number without its plus: how it stands in any encoding of a webhook.
-DELETE FROM arrivals WHERE outcome IN ('ignored', 'unrecognized', 'refused') AND instr(request, :digits) > 0;
+DELETE FROM arrivals WHERE outcome IN ('ignored', 'unrecognized', 'refused')
+--sqlite   AND instr(request, :digits) > 0
+--postgres AND position(CAST(:digits AS bytea) IN request) > 0
+;
 
 -- name: erase_kept_answers
-DELETE FROM kept_answers WHERE instr(body, :digits) > 0;
+DELETE FROM kept_answers
+--sqlite   WHERE instr(body, :digits) > 0
+--postgres WHERE position(CAST(:digits AS bytea) IN body) > 0
+;

@@ -5,17 +5,25 @@
 
 -- name: insert_job
 INSERT INTO jobs (kind, queue, lane, ref, due_at_ms, created_at_ms, give_up_at_ms)
-VALUES (:kind, :queue, :lane, :ref, :due_at_ms, :created_at_ms, :give_up_at_ms);
+VALUES (:kind, :queue, :lane, :ref, :due_at_ms, :created_at_ms, :give_up_at_ms)
+--postgres RETURNING id
+;
 
 -- name: open_lane
--- A lane that has a head keeps it: the new job waits behind.
-INSERT INTO lanes (lane, queue, due_at_ms) VALUES (:lane, :queue, :due_at_ms) ON CONFLICT (lane) DO NOTHING;
+-- A lane that has a head keeps it: the new job waits behind. Where several write at once, the lane must be written all the
+-- same: else somebody who closes it just now does not see the job that is being put in, and it would lie there for ever.
+INSERT INTO lanes (lane, queue, due_at_ms) VALUES (:lane, :queue, :due_at_ms)
+--sqlite   ON CONFLICT (lane) DO NOTHING
+--postgres ON CONFLICT (lane) DO UPDATE SET queue = lanes.queue
+;
 
 -- name: due_heads
 -- Whoever had claimed a lane that is due has lost it: its lease has run out.
 SELECT l.lane, l.token, {j}
 FROM lanes AS l LEFT JOIN jobs AS j ON j.id = (SELECT min(id) FROM jobs WHERE lane = l.lane)
-WHERE l.queue = :queue AND l.due_at_ms <= :now_ms ORDER BY l.due_at_ms LIMIT :limit;
+WHERE l.queue = :queue AND l.due_at_ms <= :now_ms ORDER BY l.due_at_ms LIMIT :limit
+--postgres FOR UPDATE OF l SKIP LOCKED
+;
 
 -- name: due_head
 -- Of a lane that nobody has claimed.
@@ -24,7 +32,8 @@ FROM lanes AS l JOIN jobs AS j ON j.id = (SELECT min(id) FROM jobs WHERE lane = 
 WHERE l.lane = :lane AND l.due_at_ms <= :now_ms AND l.claimed_job = 0;
 
 -- name: lease_lane
-UPDATE lanes SET due_at_ms = :lease_until_ms, token = :token, claimed_job = :job_id WHERE lane = :lane;
+UPDATE lanes SET due_at_ms = :lease_until_ms, token = :token, claimed_job = :job_id, claimed_by = :daemon
+WHERE lane = :lane;
 
 -- name: start_job
 UPDATE jobs SET attempt = attempt + 1, is_running = 1 WHERE id = :id;
@@ -62,6 +71,24 @@ SELECT id, kind, queue, lane, ref, attempt, :reason, created_at_ms, :now_ms FROM
 -- name: release_leases
 UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0 WHERE claimed_job <> 0;
 
+-- name: beat
+INSERT INTO daemons (id, seen_at_ms) VALUES (:daemon, :now_ms)
+ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms;
+
+-- name: release_silent
+-- Their lanes are due at once; what they had begun counts as interrupted.
+UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0
+WHERE claimed_job <> 0 AND claimed_by IN (SELECT id FROM daemons WHERE seen_at_ms < :silent_since_ms);
+
+-- name: forget_silent
+DELETE FROM daemons WHERE seen_at_ms < :silent_since_ms;
+
+-- name: list_daemons
+SELECT id, seen_at_ms FROM daemons ORDER BY id;
+
+-- name: forget_daemon
+DELETE FROM daemons WHERE id = :daemon;
+
 -- name: expedite_job
 UPDATE jobs SET due_at_ms = :now_ms WHERE lane = :lane AND ref = :ref AND is_running = 0 AND due_at_ms > :now_ms;
 
@@ -71,6 +98,9 @@ WHERE l.lane = :lane AND l.claimed_job = 0 ORDER BY j.id LIMIT 1;
 
 -- name: waiting_jobs
 SELECT id FROM jobs WHERE lane = :lane AND ref = :ref AND is_running = 0;
+
+--postgres -- name: due_queues
+--postgres SELECT DISTINCT queue FROM lanes WHERE due_at_ms <= :now_ms;
 
 -- name: next_due
 SELECT min(due_at_ms) FROM lanes WHERE queue = :queue;

@@ -1,21 +1,41 @@
 -- The event log and the transcript.
 
 -- columns event: seq, id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail
+-- What no earlier event can be committed before any more. The second half is for a transaction of somebody else's that stays
+-- open in the same cluster: ours are cut off before that (store/postgres.py, LONGEST_WRITE_S).
+--postgres -- columns settled: (seq < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) * 1024 OR at_ms < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) - 10000)
 -- columns entry: seq, at_ms, kind, interaction_id, ref, detail
 
 -- name: append_event
-INSERT INTO events (id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail)
-VALUES (:id, :type, :at_ms, :contact_id, :conversation_id, :interaction_id, :message_id, :notice_id, :detail);
+-- SQLite numbers them itself. On PostgreSQL many write at once and a later number may be committed first; so the number is
+-- made of the transaction's, and readers stop before the oldest transaction that is still going on (`settled`).
+--sqlite   INSERT INTO events (id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail)
+--sqlite   VALUES (:id, :type, :at_ms, :contact_id, :conversation_id, :interaction_id, :message_id, :notice_id, :detail);
+--postgres INSERT INTO events (seq, id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail)
+--postgres VALUES (CAST(CAST(pg_current_xact_id() AS text) AS bigint) * 1024 + :place, :id, :type, :at_ms, :contact_id,
+--postgres         :conversation_id, :interaction_id, :message_id, :notice_id, :detail)
+--postgres RETURNING seq;
 
 -- name: event
 SELECT {event} FROM events WHERE seq = :seq;
 
 -- name: events_after
-SELECT {event} FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit;
+SELECT {event} FROM events WHERE seq > :seq
+--postgres AND {settled}
+ORDER BY seq LIMIT :limit;
 
 -- name: event_bounds
 -- Two questions and not one: asked for both ends at once, SQLite reads everything between them.
-SELECT coalesce((SELECT min(seq) FROM events), 0), coalesce((SELECT max(seq) FROM events), 0);
+SELECT coalesce((SELECT min(seq) FROM events), 0),
+--sqlite   coalesce((SELECT max(seq) FROM events), 0)
+--postgres coalesce((SELECT seq FROM events
+--postgres           WHERE {settled}
+--postgres           ORDER BY seq DESC LIMIT 1), 0)
+;
+
+--postgres -- name: newest_events
+--postgres SELECT coalesce((SELECT seq FROM events WHERE {settled} ORDER BY seq DESC LIMIT 1), 0),
+--postgres        coalesce((SELECT max(seq) FROM events), 0);
 
 -- name: trim_events
 -- Looks at the 500 oldest only, as trim_old_arrivals does.
@@ -23,8 +43,14 @@ DELETE FROM events WHERE seq IN (
     SELECT seq FROM (SELECT seq, at_ms FROM events ORDER BY seq LIMIT 500) AS oldest WHERE at_ms < :before_ms);
 
 -- name: append_entry
+-- On PostgreSQL the contact's row is written as well: so two who append to one transcript meet there, and the later number is
+-- the one that is committed later.
+--postgres WITH turn AS (UPDATE contacts SET updated_at_ms = updated_at_ms WHERE id = :contact_id RETURNING id)
 INSERT INTO transcript (contact_id, conversation_id, interaction_id, kind, ref, is_inbound, at_ms, detail, search_text)
-VALUES (:contact_id, :conversation_id, :interaction_id, :kind, :ref, :is_inbound, :at_ms, :detail, :search_text);
+--sqlite   VALUES (:contact_id, :conversation_id, :interaction_id, :kind, :ref, :is_inbound, :at_ms, :detail, :search_text)
+--postgres SELECT turn.id, :conversation_id, :interaction_id, :kind, :ref, :is_inbound, :at_ms, :detail, :search_text FROM turn
+--postgres RETURNING seq
+;
 
 -- name: transcript_of_contact_before
 SELECT {entry} FROM transcript
@@ -53,7 +79,8 @@ WHERE contact_id = :contact_id AND is_inbound = 1
 
 -- name: mark_read
 INSERT INTO read_marks (agent_id, contact_id, seq) VALUES (:agent_id, :contact_id, :seq)
-ON CONFLICT (agent_id, contact_id) DO UPDATE SET seq = max(read_marks.seq, excluded.seq);
+ON CONFLICT (agent_id, contact_id) DO UPDATE 
+SET seq = CASE WHEN excluded.seq > read_marks.seq THEN excluded.seq ELSE read_marks.seq END;
 
 -- name: last_entry_seq
 SELECT coalesce(max(seq), 0) FROM transcript WHERE contact_id = :contact_id;

@@ -32,7 +32,7 @@ WHERE id = :id;
 -- name: list_messages
 SELECT {message} FROM messages
 WHERE id < :before_id AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
-  AND (:quick_reply IS NULL OR is_quick_reply = :quick_reply)
+  AND (CAST(:quick_reply AS INTEGER) IS NULL OR is_quick_reply = :quick_reply)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_messages_in_status
@@ -40,7 +40,7 @@ ORDER BY id DESC LIMIT :limit;
 SELECT {message} FROM messages
 WHERE status = :status AND status NOT IN ('received', 'delivered') AND id < :before_id
   AND (:direction = '' OR direction = :direction)
-  AND (:quick_reply IS NULL OR is_quick_reply = :quick_reply)
+  AND (CAST(:quick_reply AS INTEGER) IS NULL OR is_quick_reply = :quick_reply)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_quick_replies
@@ -53,7 +53,7 @@ ORDER BY id DESC LIMIT :limit;
 SELECT {message} FROM messages
 WHERE client_reference = :client_reference AND client_reference <> '' AND id < :before_id
   AND (:status = '' OR status = :status) AND (:direction = '' OR direction = :direction)
-  AND (:quick_reply IS NULL OR is_quick_reply = :quick_reply)
+  AND (CAST(:quick_reply AS INTEGER) IS NULL OR is_quick_reply = :quick_reply)
 ORDER BY id DESC LIMIT :limit;
 
 -- name: list_messages_of_contact
@@ -62,7 +62,7 @@ WHERE t.contact_id = :contact_id AND t.kind = 'message' AND m.id < :before_id
   AND (:interaction_id = '' OR t.interaction_id = :interaction_id)
   AND (:status = '' OR m.status = :status) AND (:direction = '' OR m.direction = :direction)
   AND (:client_reference = '' OR m.client_reference = :client_reference)
-  AND (:quick_reply IS NULL OR m.is_quick_reply = :quick_reply)
+  AND (CAST(:quick_reply AS INTEGER) IS NULL OR m.is_quick_reply = :quick_reply)
 ORDER BY t.seq DESC LIMIT :limit;
 
 -- name: list_messages_of_interaction
@@ -70,7 +70,7 @@ SELECT {m} FROM transcript AS t JOIN messages AS m ON m.id = t.ref
 WHERE t.interaction_id = :interaction_id AND t.kind = 'message' AND m.id < :before_id
   AND (:status = '' OR m.status = :status) AND (:direction = '' OR m.direction = :direction)
   AND (:client_reference = '' OR m.client_reference = :client_reference)
-  AND (:quick_reply IS NULL OR m.is_quick_reply = :quick_reply)
+  AND (CAST(:quick_reply AS INTEGER) IS NULL OR m.is_quick_reply = :quick_reply)
 ORDER BY t.seq DESC LIMIT :limit;
 
 -- name: messages
@@ -97,6 +97,9 @@ UPDATE parts SET status = :status, tries = :tries, carrier_message_id = :carrier
 WHERE message_id = :message_id AND number = :number;
 
 -- name: link_carrier_id
+-- Meets insert_receipt in a stripe, so that a receipt is never parked beside the very link that it waits for.
+--postgres WITH stripe AS (UPDATE stripes SET uses = uses + 1
+--postgres                 WHERE number = abs(hashtext(CAST(:carrier_message_id AS text)) % 1024))
 INSERT INTO carrier_ids (account, carrier_message_id, message_id, part_number, try_number)
 VALUES (:account, :carrier_message_id, :message_id, :part_number, :try_number)
 ON CONFLICT DO NOTHING;
@@ -120,6 +123,9 @@ VALUES (:id, :message_id, :position, :direction, :state, :problem, :reason, :con
         :sha256, :thumbnail_sha256, :source_url, :created_at_ms);
 
 -- name: update_attachment
+-- Two files of one message that end at the same moment meet in a stripe: the later one sees that it is the last.
+--postgres WITH stripe AS (UPDATE stripes SET uses = uses + 1
+--postgres                 WHERE number = abs(hashtext(CAST(:message_id AS text)) % 1024))
 UPDATE attachments SET message_id = :message_id, position = :position, state = :state, problem = :problem,
        reason = :reason, content_type = :content_type, filename = :filename, size_bytes = :size_bytes, sha256 = :sha256,
        thumbnail_sha256 = :thumbnail_sha256, source_url = :source_url
@@ -148,6 +154,8 @@ ORDER BY created_at_ms LIMIT :limit;
 DELETE FROM attachments WHERE id = :id;
 
 -- name: insert_receipt
+--postgres WITH stripe AS (UPDATE stripes SET uses = uses + 1
+--postgres                 WHERE number = abs(hashtext(CAST(:carrier_message_id AS text)) % 1024))
 INSERT INTO receipts ({receipt})
 VALUES (:account, :key, :carrier_message_id, :part_ref, :status, :cause, :evidence, :carrier_at_ms, :received_at_ms,
         :message_id, :part_number, :applied)

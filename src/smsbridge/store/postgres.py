@@ -1,0 +1,494 @@
+"""The store for several daemons: one PostgreSQL database, any number of smsbridge processes on it.
+
+Every write is a transaction of its own at REPEATABLE READ, run in one of a few threads. Of two that change the same
+row PostgreSQL refuses the later one, and whoever was overtaken is run again: so nothing read in a transaction was
+changed by somebody else before it was written. Two that must notice each other although they change no row in common
+meet in a stripe (messages.sql), in the lane (jobs.sql) or in the contact (journal.sql).
+
+Nothing here needs a session: no setting, lock or prepared statement outlives a transaction, so PgBouncer may hand out
+connections by transaction. Only the wake-up (news.py) would like one, and does without.
+
+Sources: https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT (pg_xact_status)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+
+from smsbridge.contracts.store import Commit, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.store.news import News, shut
+from smsbridge.store.queries import load_migrations, load_queries
+from smsbridge.store.tx import SqlTx
+
+T = TypeVar("T")
+
+MAX_WAITING: Final = 5_000
+"""Writes that may wait for a thread; more are refused at once rather than answered too late."""
+WRITERS: Final = 4
+READERS: Final = 3
+LONGEST_WRITE_S: Final = 8.0
+"""A transaction that takes longer is cut off: readers of the event log wait for it (journal.sql, `settled`)."""
+PAUSE_S: Final = 0.5
+"""After the database could not be reached, everybody is refused for so long without asking it again."""
+MOST_TRIES: Final = 30
+_TRIES_OF_A_CLASH: Final = 3
+"""A unique key that is still taken the third time is no race but what the caller asked for."""
+_EVENTS_TO_A_TRANSACTION: Final = 1024
+_BEGIN_WRITE: Final = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL synchronous_commit = 'on'; SET LOCAL statement_timeout = '5s';"
+    "SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '8s';"
+    "SELECT pg_current_xact_id()"
+)
+_BEGIN_READ: Final = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s';"
+    "SET LOCAL idle_in_transaction_session_timeout = '20s'"
+)
+_MIGRATION_LOCK: Final = 0x736D7362  # "smsb"
+
+
+class Overtaken(StoreUnavailable):
+    """Another transaction was quicker; this one is run again and sees what that one wrote."""
+
+
+class PostgresStore:
+    """contracts.store.Store on one database. Made by `open` in a running event loop, ended by `close`."""
+
+    def __init__(self, url: str, number_key: bytes) -> None:
+        self._url = url
+        self._number_key = number_key
+        self.daemon = secrets.token_hex(8)
+        """Under this name the lanes of this process are held: a process that starts again is another one."""
+        self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-write")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._lines = threading.local()
+        self._all_lines: set[_Line] = set()
+        self._waiting = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._refuse_until = 0.0
+        self._is_closed = False
+        self._listeners: list[Callable[[Commit], None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._news = News(
+            connect=lambda: _connect(url),
+            daemon=self.daemon,
+            hear=lambda commit: self._loop.call_soon_threadsafe(self._hear, commit),
+            look_after=self._cut_off_late,
+        )
+        self.broken = asyncio.Event()
+        """Never set: what fails here is a connection, and the next one is new."""
+        self.on_commit_seconds: Callable[[float, int], None] | None = None
+        """Told how long each commit took, and that it held one transaction."""
+        self.on_overtaken: Callable[[], None] | None = None
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Brings the schema up to date. Raises StoreTooNew, or StoreUnavailable with what the database said."""
+        try:
+            with _connect(url) as connection:
+                if connection.execute("SHOW fsync").fetchone() == ("off",):
+                    raise StoreUnavailable(
+                        "the database runs with fsync = off and may lose what it has confirmed: switch it on"
+                    )
+                migrate(connection)
+                number_key = _number_key(connection)
+        except psycopg.Error as error:
+            raise StoreUnavailable(_words(error)) from error
+        store = cls(url, number_key)
+        store._news.start()
+        return store
+
+    # --- contracts.store.Store
+
+    @property
+    def is_exclusive(self) -> bool:
+        return False
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        self._refuse_if_down()
+        if self._waiting >= MAX_WAITING:
+            raise StoreUnavailable("too many writes are waiting for the database")
+        self._waiting += 1
+        self._idle.clear()
+        # Shielded: whoever waited may be cancelled; a transaction that has begun is not torn in two for that.
+        running = self._loop.run_in_executor(self._writers, self._write, work)
+        running.add_done_callback(self._written)
+        return await asyncio.shield(running)
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        self._refuse_if_down()
+        return await self._loop.run_in_executor(self._readers, self._read, work)
+
+    def subscribe(self, listener: Callable[[Commit], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+
+        def leave() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return leave
+
+    async def healthy(self) -> Mapping[str, Any]:
+        started = time.monotonic()
+        await self.write(lambda tx: tx.set_meta(f"healthy_at:{self.daemon}", str(int(time.time()))))
+        return {
+            "engine": self._news.engine,
+            "write_ms": round((time.monotonic() - started) * 1000, 1),
+            "wake_up": "notified" if self._news.is_listening else "polling",
+        }
+
+    async def close(self) -> None:
+        """Waits for what is being written. Closing again changes nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self._idle.wait()
+        await self._loop.run_in_executor(None, self._close)
+
+    def _close(self) -> None:
+        self._news.stop()
+        self._writers.shutdown(wait=True)
+        self._readers.shutdown(wait=True)
+        for line in self._all_lines:
+            line.hang_up()
+
+    # --- writing, in a thread
+
+    def _write(self, work: Callable[[Tx], T]) -> T:
+        for attempt in range(1, MOST_TRIES + 1):
+            try:
+                return self._attempt(work, may_clash=attempt < _TRIES_OF_A_CLASH)
+            except Overtaken:
+                if self.on_overtaken is not None:
+                    self.on_overtaken()
+                time.sleep(random.random() * 0.001 * min(attempt, 10) ** 2)
+        raise StoreUnavailable(f"overtaken by other transactions {MOST_TRIES} times in a row")
+
+    def _attempt(self, work: Callable[[Tx], T], *, may_clash: bool) -> T:
+        with self._line() as line:
+            xid = line.begin(_BEGIN_WRITE)
+            rows = PostgresRows(line.connection, may_clash=may_clash)
+            tx = SqlTx(rows, self._number_key, self.daemon)
+            result = work(tx)
+            started = time.monotonic()
+            try:
+                line.commit()
+            except psycopg.OperationalError as error:
+                if not self._was_committed(xid):
+                    raise StoreUnavailable(_words(error)) from error
+            if self.on_commit_seconds is not None:
+                self.on_commit_seconds(time.monotonic() - started, 1)
+        if tx.queues:
+            self._loop.call_soon_threadsafe(self._hear, Commit(queues=frozenset(tx.queues)))
+        if tx.queues or tx.event_seq:
+            self._news.tell(tx.queues, has_events=bool(tx.event_seq))
+        return result
+
+    def _was_committed(self, xid: str) -> bool:
+        """The connection broke while it was asked to commit: only the database knows what became of it.
+
+        Raises StoreUnavailable where it cannot say.
+        """
+        with contextlib.suppress(psycopg.Error), _connect(self._url) as connection:
+            for _ in range(20):  # the other end may not have noticed yet that we have gone
+                row = connection.execute("SELECT pg_xact_status(%s::xid8)", (xid,)).fetchone()
+                if row is not None and row[0] != "in progress":
+                    return row[0] == "committed"  # type: ignore[no-any-return]
+                time.sleep(0.05)
+        raise StoreUnavailable("the database went away during a commit, and whether it was kept is not known")
+
+    def _read(self, work: Callable[[Tx], T]) -> T:
+        with self._line() as line:
+            line.begin(_BEGIN_READ)
+            try:
+                return work(SqlTx(PostgresRows(line.connection), self._number_key, self.daemon))
+            finally:
+                line.roll_back()
+
+    @contextlib.contextmanager
+    def _line(self) -> Any:
+        """This thread's connection; what breaks it is told as StoreUnavailable, and the next one is new."""
+        line: _Line | None = getattr(self._lines, "line", None)
+        if line is None:
+            line = self._lines.line = _Line(self._url)
+            self._all_lines.add(line)
+        line.busy_since = time.monotonic()
+        try:
+            yield line
+        except BaseException as error:
+            line.roll_back()
+            if isinstance(error, psycopg.OperationalError):
+                if line.is_broken:
+                    self._refuse_until = time.monotonic() + PAUSE_S
+                raise StoreUnavailable(_words(error)) from error
+            raise
+        finally:
+            line.busy_since = 0.0
+
+    def _cut_off_late(self) -> None:
+        for line in tuple(self._all_lines):
+            if line.busy_since and time.monotonic() - line.busy_since > LONGEST_WRITE_S:
+                line.cut()
+
+    # --- in the event loop
+
+    def _written(self, _running: object) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self._idle.set()
+
+    def _refuse_if_down(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
+        if time.monotonic() < self._refuse_until:
+            raise StoreUnavailable("the database cannot be reached")
+
+    def _hear(self, commit: Commit) -> None:
+        for listener in tuple(self._listeners):
+            listener(commit)
+
+
+class _Line:
+    """One thread's connection, opened when it is needed and dropped when it broke."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.Connection | None = None
+        self.busy_since = 0.0
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        assert self._connection is not None  # noqa: S101 - asked for only after `begin`
+        return self._connection
+
+    @property
+    def is_broken(self) -> bool:
+        return self._connection is None
+
+    def begin(self, statements: str) -> str:
+        """Returns what the last of them gave. A connection that died while nobody used it is replaced once."""
+        if self._connection is not None:
+            try:
+                return _run_all(self._connection, statements)
+            except psycopg.OperationalError:
+                self.hang_up()
+        self._connection = _connect(self._url)
+        return _run_all(self._connection, statements)
+
+    def commit(self) -> None:
+        """Raises psycopg.OperationalError when the connection broke, and then nobody here knows how it ended."""
+        cursor = self.connection.execute("COMMIT")
+        if cursor.statusmessage != "COMMIT":  # a statement had failed, and whoever ran it went on all the same
+            raise StoreUnavailable("the transaction was rolled back by the database")
+
+    def roll_back(self) -> None:
+        """Drops the connection where that fails."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.close()
+            self._connection = None
+
+    def cut(self) -> None:
+        """From another thread: the one that waits for an answer gets an error instead."""
+        connection = self._connection
+        if connection is not None:
+            shut(connection)
+
+
+class PostgresRows:
+    """store.tx.Rows on one connection."""
+
+    __slots__ = ("_cursor", "_events", "_may_clash", "_queries")
+
+    def __init__(self, connection: psycopg.Connection, *, may_clash: bool = False) -> None:
+        """`may_clash`: a key that is taken may have been taken just now, so it is tried again."""
+        self._cursor = connection.cursor()
+        self._queries = _with_values()
+        self._may_clash = may_clash
+        self._events = 0
+
+    def one(self, name: str, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        return self._execute(name, values).fetchone()
+
+    def all(self, name: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        return self._execute(name, values).fetchall()
+
+    def run(self, name: str, values: Mapping[str, Any]) -> int:
+        return self._execute(name, values).rowcount
+
+    def insert(self, name: str, values: Mapping[str, Any]) -> int:
+        if name == "append_event":
+            if self._events == _EVENTS_TO_A_TRANSACTION:
+                raise StoreUnavailable("one transaction tells of too many events")
+            values = {**values, "place": self._events}
+            self._events += 1
+        row = self._execute(name, values).fetchone()
+        assert row is not None  # noqa: S101 - an INSERT ... RETURNING always has one
+        number: int = row[0]
+        return number
+
+    def in_list(self, name: str, ids: Collection[str]) -> Sequence[Sequence[Any]]:
+        return self._execute(name, {"ids": list(ids)}).fetchall() if ids else []
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        return _Savepoint(self._cursor)
+
+    def _execute(self, name: str, values: Mapping[str, Any]) -> psycopg.Cursor:
+        try:
+            return self._cursor.execute(self._queries[name], _without_nul(values))
+        except (errors.SerializationFailure, errors.DeadlockDetected) as error:
+            raise Overtaken(_words(error)) from error
+        except (errors.UniqueViolation, errors.ForeignKeyViolation) as error:
+            if self._may_clash:
+                raise Overtaken(_words(error)) from error
+            raise
+        except (psycopg.OperationalError, psycopg.InternalError) as error:
+            raise StoreUnavailable(_words(error)) from error
+
+
+class _Savepoint:
+    """A transaction in the transaction."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: psycopg.Cursor) -> None:
+        self._cursor = cursor
+
+    def __enter__(self) -> None:
+        self._run("SAVEPOINT nested")
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self._run("RELEASE nested")
+        elif isinstance(error, Exception) and not isinstance(error, StoreUnavailable):
+            self._run("ROLLBACK TO nested")
+            self._run("RELEASE nested")
+
+    def _run(self, statement: str) -> None:
+        try:
+            self._cursor.execute(statement)
+        except (psycopg.OperationalError, psycopg.InternalError) as error:
+            raise StoreUnavailable(_words(error)) from error
+
+
+def migrate(connection: psycopg.Connection) -> None:
+    """Brings the schema up to date in one transaction; daemons that start together wait for one another.
+
+    Raises StoreTooNew.
+    """
+    migrations = load_migrations("postgres")
+    newest = migrations[-1][0]
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version bigint NOT NULL)")
+        row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+        version = (row[0] if row else None) or 0
+        if version > newest:
+            raise StoreTooNew(
+                f"the database has schema {version}, this version of smsbridge knows up to {newest}: "
+                "run the version that wrote it, or a later one"
+            )
+        for number, script in migrations:
+            if number > version:
+                connection.execute(_translate(script))
+                connection.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
+
+
+_SAME_THING: Final = (
+    (r"\)\s*STRICT(, WITHOUT ROWID)?;", ");"),
+    (r"\bINTEGER PRIMARY KEY AUTOINCREMENT\b", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"),
+    (r"\bINTEGER\b", "BIGINT"),
+    (r"\bBLOB\b", "BYTEA"),
+    (r"x''", "''"),
+    (r"\bTEXT\b", 'TEXT COLLATE "C"'),  # ids and names are compared as SQLite does it: byte by byte
+)
+"""What the migrations say in SQLite's words, and in PostgreSQL's."""
+
+
+def _translate(script: str) -> str:
+    for theirs, ours in _SAME_THING:
+        script = re.sub(theirs, ours, script)
+    return script
+
+
+@cache
+def _with_values() -> Mapping[str, str]:
+    """Every query with its values as psycopg wants them."""
+    return {name: _name_values(sql) for name, sql in load_queries("postgres").items()}
+
+
+def _name_values(sql: str) -> str:
+    sql = sql.replace("%", "%%").replace("IN ({ids})", "= ANY(:ids)")
+    return _VALUE.sub(r"%(\1)s", sql)
+
+
+_VALUE: Final = re.compile(r":([a-z][a-z0-9_]*)")
+
+
+def _without_nul(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """PostgreSQL keeps no NUL in a text: the sign for it is kept instead (U+2400), and the rest of the text."""
+    if any(isinstance(value, str) and "\0" in value for value in values.values()):
+        return {
+            name: value.replace("\0", "\N{SYMBOL FOR NULL}") if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+    return values
+
+
+def _run_all(connection: psycopg.Connection, statements: str) -> str:
+    cursor = connection.execute(statements)
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone() if cursor.description else None
+    return str(row[0]) if row else ""
+
+
+def _connect(url: str) -> psycopg.Connection:
+    ours: dict[str, Any] = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 5_000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "application_name": "smsbridge",
+    }
+    return psycopg.connect(**{**ours, **conninfo_to_dict(url)}, autocommit=True, prepare_threshold=None)
+
+
+def _number_key(connection: psycopg.Connection) -> bytes:
+    """The key under which numbers are hashed, made once for each database."""
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES ('number_key', %s) ON CONFLICT (key) DO NOTHING", (secrets.token_hex(32),)
+    )
+    row = connection.execute("SELECT value FROM meta WHERE key = 'number_key'").fetchone()
+    assert row is not None  # noqa: S101 - put in by the line before
+    return bytes.fromhex(row[0])
+
+
+def _words(error: BaseException) -> str:
+    """The first line of what the database said: the rest is for its own log."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
