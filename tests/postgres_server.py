@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import os
 import pwd
-import re
 import shutil
 import stat
 import subprocess
@@ -19,8 +18,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+
+from smsbridge.store.postgres import migrate
 
 DSN: Final = os.environ.get("SMSBRIDGE_TEST_POSTGRES_DSN", "")
 _USER: Final = "nobody"  # the server does not run as root
@@ -93,12 +95,28 @@ def shared_url() -> str:
     return DSN or new_server(free_port()).url
 
 
-def make_database(server_url: str, name: str) -> str:
+def make_database(server_url: str, name: str, *, with_schema: bool = True) -> str:
     """A database of that name, new or as it was left; returns its URL."""
     with psycopg.connect(server_url, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
-            connection.execute(f'CREATE DATABASE "{name}" STRATEGY = FILE_COPY')
-    return re.sub(r"/[^/?]*(\?|$)", rf"/{name}\1", server_url, count=1) if "://" in server_url else server_url
+            template = _with_schema(server_url) if with_schema else "template1"
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    return _url_of(server_url, name)
+
+
+@cache
+def _with_schema(server_url: str) -> str:
+    """The schema takes longer to make than to copy."""
+    name = f"smsbridge_template_{os.getpid()}"
+    make_database(server_url, name, with_schema=False)
+    with psycopg.connect(_url_of(server_url, name), autocommit=True) as connection:
+        migrate(connection)
+    return name
+
+
+def _url_of(server_url: str, name: str) -> str:
+    parts = urlsplit(server_url)
+    return urlunsplit(parts._replace(path=f"/{name}"))
 
 
 def drop_database(server_url: str, name: str) -> None:

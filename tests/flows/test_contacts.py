@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fakes import ANN, BOB, OUR_NUMBER, World, lost, ok, refused
+from flows.conftest import on_sqlite
 from smsbridge.domain.errors import CannotSend, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.message import Agent
@@ -64,6 +65,7 @@ async def lead_a_life(world: World) -> str:
     return identifier
 
 
+@on_sqlite
 async def test_an_erased_person_leaves_no_trace_in_the_files_but_the_stop(world: World, folder: Path) -> None:
     identifier = await lead_a_life(world)
     kept = list((folder / "media").rglob("*"))

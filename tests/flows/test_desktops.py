@@ -17,7 +17,7 @@ MakeWorld = Callable[..., World]
 
 
 @pytest.fixture
-def world(make_world: MakeWorld) -> World:
+async def world(make_world: MakeWorld) -> World:
     return make_world(external=True)
 
 

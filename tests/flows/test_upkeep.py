@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fakes import ANN, World, ok
+from flows.conftest import on_sqlite
 from smsbridge.contracts.bridge import Policy, Retention
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import KeptAnswer, Tx
@@ -203,6 +204,7 @@ async def test_a_text_of_many_parts_is_told_of_once(world: World) -> None:
     assert len(await world.notices()) == 1
 
 
+@on_sqlite
 @pytest.mark.parametrize("rows", [0, 3_000])
 async def test_looking_for_old_rows_does_not_read_the_young_ones(world: World, rows: int) -> None:
     for _ in range(rows // 100):

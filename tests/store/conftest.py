@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from postgres_server import make_database, shared_url
+from postgres_server import drop_database, make_database, shared_url
 from smsbridge.contracts.store import Store
 from smsbridge.store.postgres import PostgresStore
 from smsbridge.store.sqlite import SqliteStore
@@ -46,3 +46,5 @@ async def store(open_store: OpenStore, folder: Path) -> AsyncIterator[Store]:
     opened = await open_store(folder)
     yield opened
     await opened.close()
+    if open_store is open_postgres:
+        drop_database(shared_url(), f"store_{folder.name}")
