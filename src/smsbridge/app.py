@@ -27,6 +27,7 @@ from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
 from smsbridge.flows.jobs import job_kinds, queues
+from smsbridge.flows.spooling import take_up_spooled
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
@@ -35,11 +36,13 @@ from smsbridge.network import HttpNetwork
 from smsbridge.outbox.roll import Roll
 from smsbridge.outbox.worker import Worker
 from smsbridge.store import OpenStore, open_store
+from smsbridge.store.spool import FileSpool
 from smsbridge.systemd import Notifier, held_sockets
 from smsbridge.web.server import Limits, WebServer
 
 Routes = Callable[[Bridge], Sequence[AbstractRouteDef]]
 
+SPOOL_LOOK_S: Final = 0.5
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 
@@ -73,6 +76,10 @@ class Daemon:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             store = open_store(settings.store_url, settings.store_path)
             stack.push_async_callback(store.close)
+            spool = None
+            if settings.spool_path is not None:
+                spool = FileSpool.open(settings.spool_path, limit=settings.store.spool_limit)
+                stack.push_async_callback(spool.close)
             blobs = FolderBlobs.open(settings.media_path)
             stack.callback(blobs.close)
             network = HttpNetwork()
@@ -97,6 +104,7 @@ class Daemon:
                 desktops=desktops_of(self._loaded),
                 default_desktop=settings.interactions.desktop,
                 policy=policy_of(settings),
+                spool=spool,
             )
             return await self._serve(bridge, store, meter, on_ready)
 
@@ -137,6 +145,8 @@ class Daemon:
             for worker in workers:
                 group.create_task(worker.run(), name=f"worker {worker.queue}")
             group.create_task(roll.run(), name="roll")
+            if bridge.spool is not None:
+                group.create_task(self._take_up_spooled(bridge), name="spool")
             group.create_task(web.run(), name="web")
             group.create_task(self._until_broken(store), name="store watch")
             group.create_task(self._watchdog(store), name="watchdog")
@@ -174,6 +184,20 @@ class Daemon:
             self.stop.set()
         for task in (broken, stopped):
             task.cancel()
+
+    async def _take_up_spooled(self, bridge: Bridge) -> None:
+        while not self.stop.is_set():
+            taken = 0
+            with suppress(StoreUnavailable):  # still away; health says so
+                taken = await take_up_spooled(bridge)
+            if taken:
+                self._log.info("spool.replayed", count=taken)
+            if bridge.spool is not None:
+                bridge.meter.set("spool_depth", bridge.spool.depth)
+            if not taken:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SPOOL_LOOK_S):
+                        await self.stop.wait()
 
     async def _watchdog(self, store: OpenStore) -> None:
         """Pings only after the store has written something, so that a stuck disk restarts the service."""

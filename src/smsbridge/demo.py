@@ -51,6 +51,8 @@ class DemoOptions:
     port: int = PORT
     ready_file: Path | None = None
     keep: Path | None = None
+    store_url: str = ""
+    """A PostgreSQL database instead of a SQLite file."""
     faults: FaultSettings | None = None
     say: Callable[[str], None] = print
     show_traffic: bool = True
@@ -88,7 +90,7 @@ async def _run(
             carriers=load_carriers(),
             desktops=load_desktops(),
             environment={},
-            overrides=_settings(folder, simulator, account, port),
+            overrides={**_settings(folder, simulator, account, port), "store.url": options.store_url},
         ),
         listen=listen,
         more_routes=lambda bridge: DemoPages(bridge, simulator_url=simulator.url, kept=kept).routes(),

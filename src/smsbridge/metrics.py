@@ -88,6 +88,10 @@ METRICS: Final[dict[str, Metric]] = {
     "job_crashes_total": Metric(kind="counter", help="Jobs that ended in a bug of ours.", labels=("kind",)),
     "lanes_taken_over_total": Metric(kind="counter", help="Lanes taken over from a daemon that fell silent."),
     "db_overtaken_total": Metric(kind="counter", help="Transactions run again because another one was quicker."),
+    "spool_depth": Metric(kind="gauge", help="Webhooks that wait for the database to come back."),
+    "spool_replayed_total": Metric(
+        kind="counter", help="Webhooks taken up from the spool.", labels=("carrier", "outcome")
+    ),
     "fenced_writes_total": Metric(
         kind="counter", help="Ends of jobs refused because the lease was lost.", labels=("queue",)
     ),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
+from postgres_server import make_database, shared_url
 
 _numbers = itertools.count(100)
 
@@ -33,14 +35,19 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
-@pytest.fixture
-async def demo(demo_folder: Path) -> AsyncIterator[Demo]:
-    """`smsbridge demo --port 0 --ready-file FILE`, started anew for each story."""
+@pytest.fixture(params=["sqlite", "postgres"])
+async def demo(demo_folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
+    """`smsbridge demo --port 0 --ready-file FILE`, started anew for each story, on either database."""
     folder = demo_folder / f"run{next(_numbers)}"
     folder.mkdir()
     ready_file = folder / "ready.json"
+    store = ()
+    if request.param == "postgres":
+        store = ("--store-url", make_database(shared_url(), f"demo_{folder.name}_{os.getpid()}", with_schema=False))
     process = await Process.start(
-        "demo", "--port", "0", "--ready-file", str(ready_file), "--keep", str(folder / "data"), log=folder / "log"
+        *("demo", "--port", "0", "--ready-file", str(ready_file), "--keep", str(folder / "data")),
+        *store,
+        log=folder / "log",
     )
     try:
         ready = await wait_for_file(ready_file, process)

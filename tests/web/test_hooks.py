@@ -222,7 +222,7 @@ class _BrokenStore:
         self._store = bridge.store
         self.error: Exception | None = error
 
-    async def write(self, work: Callable[[Tx], T]) -> T:
+    async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:
         if self.error is not None:
             raise self.error
         return await self._store.write(work)

@@ -46,12 +46,21 @@ def serve(config: Path | None) -> None:
 @click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0 takes any free one.")
 @click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="Gets addresses and keys, as JSON.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
+@click.option("--store-url", default="", metavar="URL", help="Keep texts in this PostgreSQL database instead.")
 @click.option("--chaos", default="", metavar="TEXT", help='What goes wrong, and how often in 100: "drop=10,dup=20".')
 @click.option("--carrier", type=click.Choice(["twilio"]), default="twilio", show_default=True, help="Whom to simulate.")
 @click.option("--quiet", is_flag=True, help="Do not show what goes over the wire.")
 @click.option("--curl", is_flag=True, help="Print commands that go the whole way by hand.")
 def demo(
-    *, port: int, ready_file: Path | None, keep: Path | None, chaos: str, carrier: str, quiet: bool, curl: bool
+    *,
+    port: int,
+    ready_file: Path | None,
+    keep: Path | None,
+    store_url: str,
+    chaos: str,
+    carrier: str,
+    quiet: bool,
+    curl: bool,
 ) -> None:
     """Try everything on this computer: no account, no phone, nothing leaves it."""
     del carrier  # there is one so far
@@ -60,7 +69,14 @@ def demo(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--chaos") from None
     options = DemoOptions(
-        port=port, ready_file=ready_file, keep=keep, faults=faults, say=click.echo, show_traffic=not quiet, curl=curl
+        port=port,
+        ready_file=ready_file,
+        keep=keep,
+        store_url=store_url,
+        faults=faults,
+        say=click.echo,
+        show_traffic=not quiet,
+        curl=curl,
     )
     set_up_logging(level="warning")
     with _explained(f"127.0.0.1:{port}"), _runner() as runner:

@@ -129,6 +129,12 @@ class StoreSection(Section):
         default=Secret(""),
         description="A PostgreSQL database instead, for several daemons: postgresql://user@host/database. A secret.",
     )
+    spool: str = Field(
+        default="spool.sqlite3",
+        description="Where webhooks are kept while PostgreSQL cannot be reached; a relative path lies in data_dir. "
+        "Empty: nowhere; they are refused, and the carrier may repeat them.",
+    )
+    spool_limit: int = Field(default=100_000, ge=1, description="The most webhooks the spool takes.")
 
 
 class LogSection(Section):
@@ -375,6 +381,11 @@ class Settings(Section):
     @property
     def store_url(self) -> str:
         return self.store.url.get_secret_value()
+
+    @property
+    def spool_path(self) -> Path | None:
+        """None without a spool: SQLite needs none, since it fails with the disk that the spool would be on."""
+        return self.data_path / self.store.spool if self.store.spool and self.store_url else None
 
     @property
     def media_path(self) -> Path:

@@ -11,6 +11,7 @@ from smsbridge.contracts.clock import Clock, Ids
 from smsbridge.contracts.desktop import Desktop
 from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.network import Blobs, Imaging, Network
+from smsbridge.contracts.spool import Spool
 from smsbridge.contracts.store import Store
 from smsbridge.domain.retry import RetryPolicy
 
@@ -125,6 +126,8 @@ class Bridge:
     desktops: Mapping[str, DesktopAccount]
     default_desktop: str
     policy: Policy = Policy()
+    spool: Spool | None = None
+    """Where there is none, a webhook that cannot be kept is refused, and the carrier repeats it."""
 
     def now_ms(self) -> int:
         now: int = self.clock.now_ms()

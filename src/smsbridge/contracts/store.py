@@ -613,8 +613,12 @@ class Tx(ContactsTx, MessagesTx, JournalTx, JobsTx, EdgeTx, DeskTx, Protocol):
 
 
 class Store(Protocol):
-    async def write(self, work: Callable[[Tx], T]) -> T:
-        """Runs `work` in the writer and returns once it is on disk. Raises StoreUnavailable, or what `work` raised."""
+    async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:
+        """Runs `work` in the writer and returns once it is on disk. Raises StoreUnavailable, or what `work` raised.
+
+        Whoever is out of patience gets StoreUnavailable as well, though what `work` writes may yet be kept: only for
+        what can be written twice without harm, and for a store that another machine may keep waiting.
+        """
         ...
 
     async def read(self, work: Callable[[Tx], T]) -> T:

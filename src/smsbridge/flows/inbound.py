@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Account, Bridge
 from smsbridge.contracts.jobs import NewJob
-from smsbridge.contracts.store import Arrival, Arrived, Thread, Tx
+from smsbridge.contracts.spool import Spooled
+from smsbridge.contracts.store import Arrival, Arrived, StoreUnavailable, Thread, Tx
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature, Conflict, NotFound
 from smsbridge.domain.events import (
@@ -52,6 +53,8 @@ class WebhookReport:
     response: Response
     outcomes: tuple[tuple[Arrived, str], ...]
     diagnosis: str = ""
+    is_spooled: bool = False
+    """The store cannot be reached: it is in the spool, and its outcomes are recorded when it is taken up."""
 
 
 async def accept_webhook(bridge: Bridge, account_name: str, request: Request) -> WebhookReport:
@@ -72,8 +75,27 @@ async def accept_webhook(bridge: Bridge, account_name: str, request: Request) ->
                     response=account.adapter.refusal, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
                 )
     events = read_events(account, request)
-    outcomes = await bridge.store.write(lambda tx: accept_events(tx, bridge, account, request, events))
-    return WebhookReport(response=account.adapter.acknowledge(events), outcomes=tuple(outcomes), diagnosis=diagnosis)
+    response = account.adapter.acknowledge(events)
+    if bridge.spool is not None and bridge.spool.depth:  # it goes behind what came before it
+        await _spool(bridge, account, request)
+        return WebhookReport(response=response, outcomes=(), diagnosis=diagnosis, is_spooled=True)
+    try:
+        outcomes = await bridge.store.write(
+            lambda tx: accept_events(tx, bridge, account, request, events),
+            patience_s=_PATIENCE_S if bridge.spool is not None else None,
+        )
+    except StoreUnavailable:
+        if bridge.spool is None:
+            raise
+        await _spool(bridge, account, request)
+        return WebhookReport(response=response, outcomes=(), diagnosis=diagnosis, is_spooled=True)
+    return WebhookReport(response=response, outcomes=tuple(outcomes), diagnosis=diagnosis)
+
+
+async def _spool(bridge: Bridge, account: Account, request: Request) -> None:
+    assert bridge.spool is not None  # noqa: S101 - both callers have looked
+    kept = write_request(request)
+    await bridge.spool.put(Spooled(account=account.name, at_ms=bridge.now_ms(), request=kept))
 
 
 def read_events(account: Account, request: Request) -> list[CarrierEvent]:
@@ -392,6 +414,9 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
     return Arrived.STORED, "opt_out"
 
 
+_PATIENCE_S = (
+    1.2  # the least patient carrier waits 2 s (Telnyx); should it be kept after all, the spool's is a duplicate
+)
 _LARGEST_KEPT = 32_768  # ten segments in any encoding are half of it
 _LONGEST_KEYWORD = 40
 _KEPT_WHOLE = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})

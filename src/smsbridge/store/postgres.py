@@ -120,7 +120,7 @@ class PostgresStore:
     def is_exclusive(self) -> bool:
         return False
 
-    async def write(self, work: Callable[[Tx], T]) -> T:
+    async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:
         self._refuse_if_down()
         if self._waiting >= MAX_WAITING:
             raise StoreUnavailable("too many writes are waiting for the database")
@@ -129,7 +129,14 @@ class PostgresStore:
         # Shielded: whoever waited may be cancelled; a transaction that has begun is not torn in two for that.
         running = self._loop.run_in_executor(self._writers, self._write, work)
         running.add_done_callback(self._written)
-        return await asyncio.shield(running)
+        try:
+            async with asyncio.timeout(patience_s):
+                return await asyncio.shield(running)
+        except TimeoutError:
+            if running.done():
+                raise  # it is the caller's own
+            self._refuse_until = time.monotonic() + PAUSE_S
+            raise StoreUnavailable(f"the database has not answered within {patience_s:g} seconds") from None
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         self._refuse_if_down()

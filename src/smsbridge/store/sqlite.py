@@ -112,7 +112,8 @@ class SqliteStore:
     def is_exclusive(self) -> bool:
         return True
 
-    async def write(self, work: Callable[[Tx], T]) -> T:
+    async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:  # noqa: ARG002
+        # The disk is our own: it answers, or everything here waits for it.
         if self._broken or self._is_closed:
             raise StoreUnavailable(self._broken or "the store is closed")
         if len(self._waiting) >= MAX_WAITING:

@@ -56,7 +56,7 @@ class Health:
         self._bridge.meter.set("ready", int(ready))
         body = {
             "ready": ready,
-            "checks": {"store": self._store, "not_draining": {"ok": not draining}},
+            "checks": {"store": self._store, "not_draining": {"ok": not draining}, **self._spool()},
             "version": __version__,
         }
         return web.Response(status=200 if ready else 503, body=write_json(body), content_type="application/json")
@@ -88,6 +88,10 @@ class Health:
             return {"ok": False, "problem": str(error)}
         except TimeoutError:
             return {"ok": False, "problem": f"no answer within {STORE_TIMEOUT_S:g} seconds"}
+
+    def _spool(self) -> dict[str, Any]:
+        spool = self._bridge.spool
+        return {"spool": {"ok": True, "waiting": spool.depth}} if spool is not None else {}
 
     def _set_gauges(self, depths: list[QueueDepth], dead_letters: int, now_ms: int) -> None:
         meter = self._bridge.meter

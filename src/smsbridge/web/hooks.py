@@ -89,8 +89,10 @@ class Hooks:
             "reason": ",".join([reason for _, reason in report.outcomes]),
             "elapsed_ms": round(elapsed_s * 1000, 1),
         }
+        if report.is_spooled:
+            meter.count("webhook_requests_total", carrier=name, kind="other", outcome="spooled")
         if not report.diagnosis:
-            self._log.info("webhook.accepted", **facts)
+            self._log.info("webhook.spooled" if report.is_spooled else "webhook.accepted", **facts)
             return
         meter.count("auth_failures_total", surface="hooks", reason="signature")
         if self._explaining.allows(name):
