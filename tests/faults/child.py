@@ -32,8 +32,8 @@ commit everything is written and nothing kept, after it everything is kept and n
 before the call, `answered` between the answer of the carrier and the closing transaction."""
 
 
-def serve(config: Path, log: Path, crash_at: str = "", clock_shift_ms: Any = None) -> None:
-    """`crash_at` is `point` or `point:3`, the third time. `clock_shift_ms` is a shared number."""
+def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any) -> None:
+    """`crash_at` is nothing, `point`, or `point:3`, the third time. `clock_shift_ms` is shared with the test."""
     with log.open("ab") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
@@ -45,8 +45,7 @@ def serve(config: Path, log: Path, crash_at: str = "", clock_shift_ms: Any = Non
 
     if crash_at:
         plant(crash_at)
-    if clock_shift_ms is not None:
-        app.SystemClock = _moved(app.SystemClock, clock_shift_ms)
+    app.SystemClock = _moved(app.SystemClock, clock_shift_ms)
     loaded = load(config, carriers=load_carriers(), desktops=load_desktops())
     set_up_logging(level=loaded.settings.log.level, style=loaded.settings.log.format)
     sys.exit(asyncio.run(app.serve(loaded)))

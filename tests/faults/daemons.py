@@ -31,7 +31,8 @@ class Daemons:
         self._chance = chance
         self.ports = [free_port() for _ in range(count)]
         self._running: dict[int, BaseProcess] = {}
-        self.clock_shift_ms: Any = _FORKS.Value("q", 0)
+        self.clock_shift_ms: Any = _FORKS.Value("q", 0, lock=False)
+        """How far the daemons' clocks are from the machine's, now and for those that start later."""
         self.starts = 0
 
     def base_url(self) -> str:
@@ -43,10 +44,10 @@ class Daemons:
         for number, port in enumerate(self.ports):
             self._config(number).write_text(write(port, self._store.config_lines(number)), "utf-8")
 
-    async def start(self, number: int = 0, *, crash_at: str = "", moved_clock: bool = False) -> None:
+    async def start(self, number: int = 0, *, crash_at: str = "") -> None:
         """Returns once it listens. A daemon with a point to crash at may be dead by then."""
-        clock = self.clock_shift_ms if moved_clock else None
-        daemon = _FORKS.Process(target=child.serve, args=(self._config(number), self._log(number), crash_at, clock))
+        values = (self._config(number), self._log(number), crash_at, self.clock_shift_ms)
+        daemon = _FORKS.Process(target=child.serve, args=values)
         daemon.start()
         self._running[number] = daemon
         self.starts += 1

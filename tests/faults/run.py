@@ -49,10 +49,9 @@ class Plan:
     agents: int = 4
     phone_pause_s: tuple[float, float] = (0.02, 0.12)
     agent_pause_s: tuple[float, float] = (0.02, 0.08)
-    moved_clock: bool = False
     every_try_left: bool = True
     """See checker.judge."""
-    more_config: str = ""
+    carrier_timeout: str = "20s"
 
 
 class FaultRun:
@@ -117,7 +116,7 @@ class FaultRun:
         """Those that do not run."""
         for number in range(self.plan.daemons):
             if not self.daemons.is_alive(number):
-                await self.daemons.start(number, moved_clock=self.plan.moved_clock)
+                await self.daemons.start(number)
 
     async def _strike(self) -> None:
         try:
@@ -201,6 +200,7 @@ account_sid = "{ACCOUNT_SID}"
 auth_token = "{TOKEN}"
 api_url = "{self.carrier.proxy.url}"
 media_hosts = ["{self.carrier.simulator.cdn_host}"]
+timeout = "{self.plan.carrier_timeout}"
 [[senders]]
 number = "{SENDER}"
 carrier = "{ACCOUNT}"
@@ -208,5 +208,4 @@ carrier = "{ACCOUNT}"
 type = "webhook"
 url = "{self.desktop.url}"
 secret = "{SECRET}"
-{self.plan.more_config}
 """
