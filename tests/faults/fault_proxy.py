@@ -103,6 +103,7 @@ class FaultProxy:
         self._turn = 0
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._accepted = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -111,6 +112,12 @@ class FaultProxy:
     def play(self, *shapes: Shape) -> None:
         """What happens on the next connections, one shape each; the last one also on all that follow."""
         self._shapes = list(shapes)
+
+    async def until_connections(self, count: int) -> None:
+        """Until so many were accepted since the start."""
+        while self.connections < count:
+            self._accepted.clear()
+            await self._accepted.wait()
 
     async def go_down(self) -> None:
         """From now on connections are refused, and those that stand are reset."""
@@ -144,6 +151,7 @@ class FaultProxy:
         assert task is not None
         self._open.add(task)
         self.connections += 1
+        self._accepted.set()
         shape = self.choose() if self.choose else self._shapes.pop(0) if len(self._shapes) > 1 else self._shapes[0]
         passage = Passage(self, reader, writer)
         try:
