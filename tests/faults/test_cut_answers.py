@@ -6,7 +6,7 @@ import pytest
 
 from faults.cut_run import CUTS, CutRun, Ending, write_table
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("count", [5, pytest.param(100, marks=pytest.mark.slow)])
