@@ -53,6 +53,7 @@ class Gauges:
             )
             self.samples.append(sample)
             self._csv.writerow(asdict(sample).values())
+            self._file.flush()
 
     def close(self) -> None:
         self._file.close()
@@ -67,7 +68,10 @@ class Gauges:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trend:
-    """One figure after the warm-up: first, last, most, and the slope of a straight line with its standard error."""
+    """One figure over time: first, last, most, and how its floor rises, with the standard error of that.
+
+    The floor is the least of each tenth of the time: a leak raises it, and a burst of connections does not.
+    """
 
     first: float
     last: float
@@ -81,14 +85,31 @@ class Trend:
 
 def trend(samples: Sequence[Sample], figure: Callable[[Sample], float]) -> Trend:
     """Of at least one sample."""
-    xs = [sample.at_s / 3600 for sample in samples]
-    ys = [figure(sample) for sample in samples]
-    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    spread = sum((x - mean_x) ** 2 for x in xs)
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True)) / spread if spread else 0.0
-    rest = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in zip(xs, ys, strict=True))
-    error = math.sqrt(rest / (len(xs) - 2) / spread) if len(xs) > 2 and spread else math.inf
-    return Trend(first=ys[0], last=ys[-1], most=max(ys), per_hour=slope, error_per_hour=error)
+    values = [figure(sample) for sample in samples]
+    per_hour, error = _slope(_floor([(sample.at_s / 3600, figure(sample)) for sample in samples]))
+    return Trend(first=values[0], last=values[-1], most=max(values), per_hour=per_hour, error_per_hour=error)
+
+
+def _floor(points: Sequence[tuple[float, float]], parts: int = 10) -> list[tuple[float, float]]:
+    start, length = points[0][0], points[-1][0] - points[0][0]
+    tenths: dict[int, tuple[float, float]] = {}
+    for x, y in points:
+        tenth = min(int((x - start) / length * parts), parts - 1) if length else 0
+        if tenth not in tenths or y < tenths[tenth][1]:
+            tenths[tenth] = (x, y)
+    return list(tenths.values())
+
+
+def _slope(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Of the straight line nearest to the points, and its standard error."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    if len(points) < 3 or not spread:
+        return 0.0, math.inf
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    rest = sum((y - mean_y - slope * (x - mean_x)) ** 2 for x, y in points)
+    return slope, math.sqrt(rest / (len(points) - 2) / spread)
 
 
 def _size_mb(file: Path) -> float:

@@ -222,7 +222,7 @@ def report(verdict: Verdict, life: Sequence[Sample], *, seconds: float) -> tuple
     lines += [
         f"One process over {watched_s / 60:.1f} minutes, after {warm_up_s / 60:.1f} of warm-up:",
         "",
-        "| | at first | at last | most | slope per hour |",
+        "| | at first | at last | most | its floor rises per hour |",
         "|---|---|---|---|---|",
         *(
             f"| {name} | {each.first:.1f} | {each.last:.1f} | {each.most:.1f} |"
