@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint types walls unit bench screenshots help
+.PHONY: demo test check lint types walls unit faults soak bench screenshots help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -34,6 +34,12 @@ walls: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+faults: $(VENV)/.installed-dev ## the long versions of the fault tests, each with its counts (about ten minutes)
+	$(BIN)/pytest -m slow -s tests/faults
+
+soak: $(VENV)/.installed-dev ## an hour of traffic with every fault at a low rate (SOAK_MINUTES, SOAK_TEXTS_PER_S, SOAK_SEED)
+	cd tests && ../$(BIN)/python -m faults.soak
 
 screenshots: $(VENV)/.installed-dev ## every screen of the desk in both themes and three widths, into screenshots/
 	cd tests && ../$(BIN)/python -m desk.shots ../screenshots

@@ -6,6 +6,7 @@
 
 A *shape* is what happens on one connection: a coroutine of a `Line`. `play` gives the shapes of the next connections,
 the last of which stays. What a client's bytes came to is in `connections` (accepted) and `requests` (read whole).
+`fault_proxy.py` does the like with a real server behind it.
 """
 
 from __future__ import annotations
@@ -287,45 +288,3 @@ def gzip_bomb(size: int = 50 * 1024 * 1024) -> Shape:
     squeeze = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     bomb = squeeze.compress(bytes(size)) + squeeze.flush()
     return answering(200, bomb, [("Content-Encoding", "gzip"), ("Content-Type", "image/png")])
-
-
-# Shapes with a real server behind them
-
-
-def forwarding(host: str, port: int) -> Shape:
-    """Everything, both ways, unharmed."""
-
-    async def shape(line: Line) -> None:
-        reader, writer = await asyncio.open_connection(host, port)
-
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while data := await source.read(65_536):
-                    sink.write(data)
-                    await sink.drain()
-                if sink.can_write_eof():
-                    sink.write_eof()
-
-        try:
-            await asyncio.gather(pump(line.reader, writer), pump(reader, line.writer))
-        finally:
-            writer.close()
-
-    return shape
-
-
-def losing_answers_of(host: str, port: int) -> Shape:
-    """The real server gets the request and answers it; the client sees a reset instead."""
-
-    async def shape(line: Line) -> None:
-        received = await line.read_request()
-        reader, writer = await asyncio.open_connection(host, port)
-        try:
-            lines = "".join(f"{name}: {value}\r\n" for name, value in received.headers.items())
-            writer.write(f"{received.line}\r\n{lines}\r\n".encode("latin-1") + received.body)
-            await reader.readuntil(b"\r\n\r\n")
-        finally:
-            writer.close()
-        line.reset()
-
-    return shape

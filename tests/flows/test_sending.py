@@ -8,15 +8,18 @@ from itertools import pairwise
 import pytest
 
 from fakes import ANN, BOB, OUR_NUMBER, World, lost, ok, refused
-from smsbridge.contracts.bridge import Policy
+from smsbridge.carriers.twilio import Twilio
+from smsbridge.contracts.bridge import Account, Policy
+from smsbridge.contracts.carrier import AccountUrls
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend
 from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import Certainty, NoticeKind
+from smsbridge.domain.outcome import Rejected, RetryLater, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.flows import outbound
-from smsbridge.flows.sending import begin_send
-from smsbridge.wire.http import Answered, Performed, Request, Response
+from smsbridge.flows.sending import begin_send, read_outcome
+from smsbridge.wire.http import Answered, MaybeSent, Performed, Request, Response
 
 MakeWorld = Callable[..., World]
 
@@ -205,6 +208,18 @@ async def test_what_may_have_left_is_uncertain_and_not_sent_again(world: World, 
         world.clock.now += 600_000
     assert await status(world, message.id) is Status.UNCERTAIN
     assert len(world.sent("/send")) == 1
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"),
+    [(400, Rejected), (401, Rejected), (429, RetryLater), (408, Uncertain), (201, Uncertain), (502, Uncertain),
+     (None, Uncertain)],
+)  # fmt: skip
+def test_a_refusal_that_broke_off_after_its_status_line_is_a_refusal(seen: int | None, outcome: type) -> None:
+    urls = AccountUrls(webhook="https://bridge.example/hooks/carriers/twilio")
+    adapter = Twilio.from_settings({"account_sid": "AC" + "5f" * 16, "auth_token": "token"}, urls)
+    account = Account(name="twilio", adapter=adapter)
+    assert type(read_outcome(account, MaybeSent(reason="the answer broke off", status=seen))) is outcome
 
 
 async def test_an_attempt_that_a_crash_cut_short_is_uncertain_and_never_sent_again(world: World) -> None:

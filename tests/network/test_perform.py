@@ -22,11 +22,9 @@ from faults.fault_server import (
     close_at_accept,
     cut_after,
     endless,
-    forwarding,
     garbage,
     half_a_body,
     half_a_status_line,
-    losing_answers_of,
     read_then_close,
     read_then_hang,
     read_then_reset,
@@ -385,18 +383,6 @@ async def test_a_request_that_is_called_off_ends_at_once(network: HttpNetwork) -
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-
-
-async def test_the_fault_server_can_stand_before_a_real_one_and_lose_its_answers(network: HttpNetwork) -> None:
-    async with FaultServer(answering(201, b"real")) as real, FaultServer(forwarding("127.0.0.1", real.port)) as between:
-        end = await send(network, between.url)
-        assert isinstance(end, Answered)
-        assert end.response.body == b"real"
-        between.play(losing_answers_of("127.0.0.1", real.port))
-        end = await send(network, between.url)
-        assert end == MaybeSent(reason="connection reset", elapsed_ms=end.elapsed_ms)
-        assert len(real.requests) == 2
-        assert real.requests[1].body == real.requests[0].body
 
 
 async def test_names_are_looked_up_by_the_system(network: HttpNetwork) -> None:

@@ -29,7 +29,7 @@ from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
 from smsbridge.flows.receipts import Report, apply_report, settle_message, write_part_ref
-from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed
+from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed, Response
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,6 +138,9 @@ def read_outcome(account: Account, performed: Performed) -> SendOutcome:
             return account.adapter.read_send(response)
         case NotSent(reason=reason):
             return RetryLater(cause=Cause.CARRIER_OUTAGE, evidence=Evidence(text=reason))
+        case MaybeSent(status=status) if status is not None and 400 <= status < 500:
+            # The refusal broke off after its first line, which is enough to know that it is one.
+            return account.adapter.read_send(Response(status=status))
         case MaybeSent(reason=reason, status=status):
             return Uncertain(reason=reason, evidence=Evidence(text=reason, http_status=status))
 

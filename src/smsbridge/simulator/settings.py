@@ -24,6 +24,8 @@ class SimulatorSettings:
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free one; `Simulator.url` tells which."""
+    api_url: str = ""
+    """How the bridge reaches the REST API when something stands in between; it begins the media URLs of webhooks."""
     api_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Pairs of key and secret that open the REST API beside the account and its token."""
     messaging_service_sid: str | None = None

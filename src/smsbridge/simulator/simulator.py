@@ -117,7 +117,7 @@ class Simulator:
             faults=self._faults,
             ledger=self.ledger,
             clock=self._clock,
-            url=self._url,
+            url=settings.api_url or self._url,
             media_base_url=media_base_url,
         )
         twilio_api = TwilioApi(

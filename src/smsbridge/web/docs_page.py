@@ -1,12 +1,14 @@
-"""The API's documentation as pages: written once at start from the OpenAPI document, without a script, a font or a
+"""The API's documentation as pages: written once from the OpenAPI document, without a script, a font or a
 picture from anywhere."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from html import escape
 from importlib import resources
 from typing import Any, Final
@@ -30,26 +32,34 @@ Node = Mapping[str, Any]
 
 
 class DocsPages:
-    """The handlers. Everything is rendered by the time one is called."""
+    """The handlers. The pages are rendered when the first is asked for: that is most of a start, and few ever ask."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = _Page(write_json(document), "application/json; charset=utf-8")
-        self._reference = _Page(write_reference(document).encode(), "text/html; charset=utf-8")
-        self._problems = _Page(write_problems().encode(), "text/html; charset=utf-8")
-        style = resources.files(__package__ or "smsbridge.web").joinpath("docs.css").read_bytes()
-        self._style = _Page(style, "text/css; charset=utf-8")
+    def __init__(self, write_document: Callable[[], Mapping[str, Any]]) -> None:
+        self._render = cache(lambda: _Pages(write_document()))
 
     async def document(self, request: web.Request) -> web.Response:
-        return self._document.answer(request)
+        return (await self._pages()).document.answer(request)
 
     async def reference(self, request: web.Request) -> web.Response:
-        return self._reference.answer(request)
+        return (await self._pages()).reference.answer(request)
 
     async def problems(self, request: web.Request) -> web.Response:
-        return self._problems.answer(request)
+        return (await self._pages()).problems.answer(request)
 
     async def style(self, request: web.Request) -> web.Response:
-        return self._style.answer(request)
+        return (await self._pages()).style.answer(request)
+
+    async def _pages(self) -> _Pages:
+        return await asyncio.to_thread(self._render)  # a tenth of a second that nobody's text shall wait
+
+
+class _Pages:
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = _Page(write_json(document), "application/json; charset=utf-8")
+        self.reference = _Page(write_reference(document).encode(), "text/html; charset=utf-8")
+        self.problems = _Page(write_problems().encode(), "text/html; charset=utf-8")
+        style = resources.files(__package__ or "smsbridge.web").joinpath("docs.css").read_bytes()
+        self.style = _Page(style, "text/css; charset=utf-8")
 
 
 class _Page:

@@ -40,7 +40,7 @@ def public_routes(parts: Parts, *, ops: bool) -> list[web.AbstractRouteDef]:
     """`ops`: the operators' URLs are here too, and not on a listener of their own."""
     hooks, media, health = parts.hooks, parts.media, parts.health
     endpoints = all_endpoints(parts)
-    docs = DocsPages(write_document(endpoints, public_url=parts.bridge.public_url))
+    docs = DocsPages(lambda: write_document(endpoints, public_url=parts.bridge.public_url))
     return [
         # carriers and desktops: proven by their signatures. `what` may be empty: a slash too many at the carrier is
         # part of the URL that it signs, and no reason to lose texts
