@@ -26,6 +26,7 @@ from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
+from smsbridge.disk import DiskLimits, DiskWatch
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
@@ -42,6 +43,7 @@ Routes = Callable[[Bridge], Sequence[AbstractRouteDef]]
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
+LOOK_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,15 +73,18 @@ class Daemon:
         settings = self._loaded.settings
         async with AsyncExitStack() as stack:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            settings.media_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            meter = PrometheusMeter(data_dir=settings.data_path, database=settings.store_path)
+            disk = DiskWatch.open(settings.data_path, settings.media_path, _disk_limits(self._loaded), meter)
             store = open_store(settings.store_url, settings.store_path)
             stack.push_async_callback(store.close)
+            store.on_full = disk.on_full
             blobs = FolderBlobs.open(settings.media_path)
             stack.callback(blobs.close)
             network = HttpNetwork()
             stack.push_async_callback(network.close)
             imaging = ChildImaging()
             stack.push_async_callback(imaging.close)
-            meter = PrometheusMeter()
             store.on_overtaken = lambda: meter.count("db_overtaken_total")
             store.on_commit_seconds = lambda seconds, count: _observe_commit(meter, seconds, count)
             bridge = Bridge(
@@ -97,13 +102,15 @@ class Daemon:
                 desktops=desktops_of(self._loaded),
                 default_desktop=settings.interactions.desktop,
                 policy=policy_of(settings),
+                disk=disk,
             )
-            return await self._serve(bridge, store, meter, on_ready)
+            return await self._serve(bridge, store, disk, meter, on_ready)
 
     async def _serve(
         self,
         bridge: Bridge,
         store: OpenStore,
+        disk: DiskWatch,
         meter: PrometheusMeter,
         on_ready: Callable[[Ready], None] | None,
     ) -> int:
@@ -140,6 +147,7 @@ class Daemon:
             group.create_task(web.run(), name="web")
             group.create_task(self._until_broken(store), name="store watch")
             group.create_task(self._watchdog(store), name="watchdog")
+            group.create_task(self._look_around(disk), name="disk watch")
             try:
                 port = await web.listen(
                     host=settings.server.host,
@@ -175,6 +183,17 @@ class Daemon:
         for task in (broken, stopped):
             task.cancel()
 
+    async def _look_around(self, disk: DiskWatch) -> None:
+        """What changes without anybody telling: the room on the disk."""
+        while not self.stop.is_set():
+            disk.look()
+            await self._until_stop(LOOK_EVERY_S)
+
+    async def _until_stop(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stop.wait()
+
     async def _watchdog(self, store: OpenStore) -> None:
         """Pings only after the store has written something, so that a stuck disk restarts the service."""
         every_s = self._notifier.watchdog_s
@@ -182,9 +201,7 @@ class Daemon:
             with suppress(StoreUnavailable):
                 await store.healthy()
                 self._notifier.watchdog()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(every_s):
-                    await self.stop.wait()
+            await self._until_stop(every_s)
 
 
 async def serve(loaded: Loaded) -> int:
@@ -266,6 +283,11 @@ def _limits(loaded: Loaded) -> Limits:
         max_connections=min(server.max_connections, _open_files() // 2),
         grace_s=server.grace / 1000,
     )
+
+
+def _disk_limits(loaded: Loaded) -> DiskLimits:
+    disk = loaded.settings.disk
+    return DiskLimits(low_bytes=disk.low, full_bytes=disk.full, reserve_bytes=disk.reserve)
 
 
 def _open_files() -> int:

@@ -99,6 +99,7 @@ METRICS: Final[dict[str, Metric]] = {
     "db_transactions_total": Metric(kind="counter", help="Transactions committed."),
     "db_file_bytes": Metric(kind="gauge", help="Size of the database and of its write-ahead log.", labels=("file",)),
     "storage_free_bytes": Metric(kind="gauge", help="Free space where data_dir lies."),
+    "storage_room": Metric(kind="gauge", help="2: room for all; 1: agents' texts are refused; 0: contacts' too."),
     # --- the process
     "ready": Metric(kind="gauge", help="1 when requests are taken."),
     "build_info": Metric(

@@ -9,6 +9,7 @@ from typing import Literal
 from smsbridge.contracts.carrier import Carrier
 from smsbridge.contracts.clock import Clock, Ids
 from smsbridge.contracts.desktop import Desktop
+from smsbridge.contracts.disk import AmpleDisk, Disk
 from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.network import Blobs, Imaging, Network
 from smsbridge.contracts.store import Store
@@ -125,6 +126,7 @@ class Bridge:
     desktops: Mapping[str, DesktopAccount]
     default_desktop: str
     policy: Policy = Policy()
+    disk: Disk = field(default_factory=AmpleDisk)
 
     def now_ms(self) -> int:
         now: int = self.clock.now_ms()

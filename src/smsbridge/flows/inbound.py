@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Account, Bridge
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import Arrival, Arrived, Thread, Tx
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.errors import BadSignature, Conflict, NotFound
+from smsbridge.domain.errors import BadSignature, Conflict, NoRoom, NotFound
 from smsbridge.domain.events import (
     CarrierEvent,
     Ignored,
@@ -55,7 +56,7 @@ class WebhookReport:
 
 
 async def accept_webhook(bridge: Bridge, account_name: str, request: Request) -> WebhookReport:
-    """Raises NotFound for an account that is not configured, StoreUnavailable when nothing could be kept."""
+    """Raises NotFound for an account that is not configured, StoreUnavailable or NoRoom when nothing could be kept."""
     account = bridge.accounts.get(account_name)
     if account is None:
         raise NotFound("carrier account", account_name)
@@ -66,14 +67,22 @@ async def accept_webhook(bridge: Bridge, account_name: str, request: Request) ->
         except BadSignature as bad:
             diagnosis = str(bad)
             if account.verification == "enforce":
+                _check_room(bridge)
                 detail = bad.detail
                 await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
                 return WebhookReport(
                     response=account.adapter.refusal, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
                 )
     events = read_events(account, request)
+    if not all(isinstance(event, _TAKEN_WITHOUT_ROOM) for event in events):
+        _check_room(bridge)
     outcomes = await bridge.store.write(lambda tx: accept_events(tx, bridge, account, request, events))
     return WebhookReport(response=account.adapter.acknowledge(events), outcomes=tuple(outcomes), diagnosis=diagnosis)
+
+
+def _check_room(bridge: Bridge) -> None:
+    if bridge.disk.room is Room.NONE:
+        raise NoRoom("The disk is full.")
 
 
 def read_events(account: Account, request: Request) -> list[CarrierEvent]:
@@ -392,6 +401,8 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
     return Arrived.STORED, "opt_out"
 
 
+_TAKEN_WITHOUT_ROOM = (Receipt, OptOut)
+"""What is small, ends something that was begun, and comes but once."""
 _LARGEST_KEPT = 32_768  # ten segments in any encoding are half of it
 _LONGEST_KEYWORD = 40
 _KEPT_WHOLE = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import QueueDepth, StoreUnavailable
 from smsbridge.wire.encoding import write_json
 from smsbridge.wire.probe import write_probe_answer
@@ -52,11 +53,12 @@ class Health:
                 self._store = await self._check_store()
                 self._checked_at = time.monotonic()
         draining = self._stopping.is_set()
-        ready = self._store["ok"] and not draining
+        disk = self._check_disk()
+        ready = self._store["ok"] and disk["ok"] and not draining
         self._bridge.meter.set("ready", int(ready))
         body = {
             "ready": ready,
-            "checks": {"store": self._store, "not_draining": {"ok": not draining}},
+            "checks": {"store": self._store, "disk": disk, "not_draining": {"ok": not draining}},
             "version": __version__,
         }
         return web.Response(status=200 if ready else 503, body=write_json(body), content_type="application/json")
@@ -88,6 +90,13 @@ class Health:
             return {"ok": False, "problem": str(error)}
         except TimeoutError:
             return {"ok": False, "problem": f"no answer within {STORE_TIMEOUT_S:g} seconds"}
+
+    def _check_disk(self) -> dict[str, Any]:
+        """Where only agents have to wait, contacts' texts must still come here."""
+        room = self._bridge.disk.room
+        if room is Room.NONE:
+            return {"ok": False, "problem": "the disk is full: texts are refused until there is room"}
+        return {"ok": True, "room": room.name.lower()}
 
     def _set_gauges(self, depths: list[QueueDepth], dead_letters: int, now_ms: int) -> None:
         meter = self._bridge.meter
