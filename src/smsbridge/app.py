@@ -166,7 +166,8 @@ class Daemon:
                 self._log.info("bridge.stopping")
                 await web.stop()
                 for worker in workers:
-                    worker.stop()
+                    # How it ends can be written down no more, so there is nothing to wait for.
+                    worker.stop(grace_s=0 if store.broken.is_set() else None)
                 roll.stop()
         self._log.info("bridge.stopped")
         return EXIT_FAILED if store.broken.is_set() else EXIT_OK
