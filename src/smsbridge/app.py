@@ -28,6 +28,7 @@ from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
 from smsbridge.disk import DiskLimits, DiskWatch
 from smsbridge.flows.jobs import job_kinds, queues
+from smsbridge.flows.restoring import is_sending_paused
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
@@ -119,6 +120,8 @@ class Daemon:
         released = await roll.begin(alone=store.is_exclusive)
         await store.write(lambda tx: ensure_upkeep(tx, bridge))
         depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
+        if await store.read(is_sending_paused):
+            self._log.warning("sending.paused", cure="smsbridge restore finish")
         workers = [
             Worker(
                 queue,

@@ -13,6 +13,7 @@ from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import QueueDepth, StoreUnavailable
+from smsbridge.flows.restoring import is_sending_paused
 from smsbridge.wire.encoding import write_json
 from smsbridge.wire.probe import write_probe_answer
 
@@ -67,13 +68,18 @@ class Health:
         """In the text format of Prometheus. What lies in the queues is counted now, and not kept up to date all day."""
         now_ms = self._bridge.now_ms()
         try:
-            depths, letters = await self._bridge.store.read(
-                lambda tx: (tx.queue_depths(now_ms), tx.list_dead_letters(limit=MAX_LETTERS_COUNTED))
+            depths, letters, is_paused = await self._bridge.store.read(
+                lambda tx: (
+                    tx.queue_depths(now_ms),
+                    tx.list_dead_letters(limit=MAX_LETTERS_COUNTED),
+                    is_sending_paused(tx),
+                )
             )
         except StoreUnavailable:
             self._bridge.meter.set("ready", 0)
         else:
             self._set_gauges(depths, len(letters), now_ms)
+            self._bridge.meter.set("sending_paused", int(is_paused))
         return web.Response(body=self._render_metrics(), headers={"Content-Type": _METRICS_TYPE})
 
     async def probe(self, request: web.Request) -> web.Response:
