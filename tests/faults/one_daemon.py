@@ -110,6 +110,7 @@ class OneDaemon:
         self._told_uncertain: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._key = ""
+        self._loads = 0
 
     # --- the world around it
 
@@ -225,6 +226,7 @@ class OneDaemon:
     @asynccontextmanager
     async def load(self) -> AsyncIterator[None]:
         over = asyncio.Event()
+        self._loads += 1
         async with asyncio.TaskGroup() as group:
             for phone in self.phones:
                 group.create_task(self._text_from(phone, over))
@@ -263,7 +265,7 @@ class OneDaemon:
         count = 0
         while not over.is_set():
             count += 1
-            text = f"out {agent} {count}"
+            text = f"out {self._loads} {agent} {count}"
             body = {"to": self.chance.choice(self.phones), "text": text}
             while not over.is_set():
                 status, shown = await self.write(body, key=text)
