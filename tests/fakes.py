@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Policy, Sender, Verification
 from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery
 from smsbridge.contracts.desktop import Delivery, DesktopAbilities
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, Later
 from smsbridge.contracts.network import Fetched, FetchFailed, PictureFacts
 from smsbridge.contracts.store import Store, Tx
@@ -102,6 +103,14 @@ class CountingIds:
 
     def random(self) -> float:
         return self._random.random()
+
+
+class SmallDisk:
+    """A disk with as much room as a test says."""
+
+    def __init__(self) -> None:
+        self.room = Room.AMPLE
+        self.media_room = Room.AMPLE
 
 
 class CountingMeter:
@@ -334,6 +343,7 @@ class World:
         self.clock = ManualClock()
         self.network = ScriptedNetwork()
         self.meter = CountingMeter()
+        self.disk = SmallDisk()
         abilities = DesktopAbilities(delivers=external, webhooks=external)
         self.bridge = Bridge(
             store=store,
@@ -358,6 +368,7 @@ class World:
             desktops={"desk": DesktopAccount(name="desk", adapter=PlainDesktop(abilities=abilities))},
             default_desktop="desk",
             policy=policy or Policy(),
+            disk=self.disk,
         )
         self._kinds = job_kinds(self.bridge)
         self._ids = itertools.count(1)

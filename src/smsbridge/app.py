@@ -26,7 +26,9 @@ from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
+from smsbridge.disk import DiskLimits, DiskWatch
 from smsbridge.flows.jobs import job_kinds, queues
+from smsbridge.flows.restoring import is_sending_paused
 from smsbridge.flows.spooling import take_up_spooled
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
@@ -45,6 +47,7 @@ Routes = Callable[[Bridge], Sequence[AbstractRouteDef]]
 SPOOL_LOOK_S: Final = 0.5
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
+LOOK_EVERY_S: Final = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,19 +77,22 @@ class Daemon:
         settings = self._loaded.settings
         async with AsyncExitStack() as stack:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            settings.media_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            meter = PrometheusMeter(data_dir=settings.data_path, database=settings.store_path)
+            disk = DiskWatch.open(settings.data_path, settings.media_path, _disk_limits(self._loaded), meter)
             store = open_store(settings.store_url, settings.store_path)
             stack.push_async_callback(store.close)
             spool = None
             if settings.spool_path is not None:
                 spool = FileSpool.open(settings.spool_path, limit=settings.store.spool_limit)
                 stack.push_async_callback(spool.close)
+            store.on_full = disk.on_full
             blobs = FolderBlobs.open(settings.media_path)
             stack.callback(blobs.close)
             network = HttpNetwork()
             stack.push_async_callback(network.close)
             imaging = ChildImaging()
             stack.push_async_callback(imaging.close)
-            meter = PrometheusMeter()
             store.on_overtaken = lambda: meter.count("db_overtaken_total")
             store.on_commit_seconds = lambda seconds, count: _observe_commit(meter, seconds, count)
             bridge = Bridge(
@@ -105,13 +111,15 @@ class Daemon:
                 default_desktop=settings.interactions.desktop,
                 policy=policy_of(settings),
                 spool=spool,
+                disk=disk,
             )
-            return await self._serve(bridge, store, meter, on_ready)
+            return await self._serve(bridge, store, disk, meter, on_ready)
 
     async def _serve(
         self,
         bridge: Bridge,
         store: OpenStore,
+        disk: DiskWatch,
         meter: PrometheusMeter,
         on_ready: Callable[[Ready], None] | None,
     ) -> int:
@@ -120,6 +128,8 @@ class Daemon:
         released = await roll.begin(alone=store.is_exclusive)
         await store.write(lambda tx: ensure_upkeep(tx, bridge))
         depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
+        if await store.read(is_sending_paused):
+            self._log.warning("sending.paused", cure="smsbridge restore finish")
         workers = [
             Worker(
                 queue,
@@ -150,6 +160,7 @@ class Daemon:
             group.create_task(web.run(), name="web")
             group.create_task(self._until_broken(store), name="store watch")
             group.create_task(self._watchdog(store), name="watchdog")
+            group.create_task(self._look_around(disk), name="disk watch")
             try:
                 port = await web.listen(
                     host=settings.server.host,
@@ -168,7 +179,8 @@ class Daemon:
                 self._log.info("bridge.stopping")
                 await web.stop()
                 for worker in workers:
-                    worker.stop()
+                    # How it ends can be written down no more, so there is nothing to wait for.
+                    worker.stop(grace_s=0 if store.broken.is_set() else None)
                 roll.stop()
         self._log.info("bridge.stopped")
         return EXIT_FAILED if store.broken.is_set() else EXIT_OK
@@ -195,9 +207,18 @@ class Daemon:
             if bridge.spool is not None:
                 bridge.meter.set("spool_depth", bridge.spool.depth)
             if not taken:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(SPOOL_LOOK_S):
-                        await self.stop.wait()
+                await self._until_stop(SPOOL_LOOK_S)
+
+    async def _look_around(self, disk: DiskWatch) -> None:
+        """What changes without anybody telling: the room on the disk."""
+        while not self.stop.is_set():
+            disk.look()
+            await self._until_stop(LOOK_EVERY_S)
+
+    async def _until_stop(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stop.wait()
 
     async def _watchdog(self, store: OpenStore) -> None:
         """Pings only after the store has written something, so that a stuck disk restarts the service."""
@@ -206,9 +227,7 @@ class Daemon:
             with suppress(StoreUnavailable):
                 await store.healthy()
                 self._notifier.watchdog()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(every_s):
-                    await self.stop.wait()
+            await self._until_stop(every_s)
 
 
 async def serve(loaded: Loaded) -> int:
@@ -290,6 +309,11 @@ def _limits(loaded: Loaded) -> Limits:
         max_connections=min(server.max_connections, _open_files() // 2),
         grace_s=server.grace / 1000,
     )
+
+
+def _disk_limits(loaded: Loaded) -> DiskLimits:
+    disk = loaded.settings.disk
+    return DiskLimits(low_bytes=disk.low, full_bytes=disk.full, reserve_bytes=disk.reserve)
 
 
 def _open_files() -> int:

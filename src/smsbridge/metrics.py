@@ -103,7 +103,9 @@ METRICS: Final[dict[str, Metric]] = {
     "db_transactions_total": Metric(kind="counter", help="Transactions committed."),
     "db_file_bytes": Metric(kind="gauge", help="Size of the database and of its write-ahead log.", labels=("file",)),
     "storage_free_bytes": Metric(kind="gauge", help="Free space where data_dir lies."),
+    "storage_room": Metric(kind="gauge", help="2: room for all; 1: agents' texts are refused; 0: contacts' too."),
     # --- the process
+    "sending_paused": Metric(kind="gauge", help="1 after a restore, until somebody says that texts may leave again."),
     "ready": Metric(kind="gauge", help="1 when requests are taken."),
     "build_info": Metric(
         kind="gauge", help="Always 1; the labels say what runs.", labels=("version", "python", "sqlite")

@@ -90,6 +90,27 @@ async def test_a_full_disk_refuses_all_keeps_nothing_and_passes(path: Path) -> N
     await store.close()
 
 
+async def test_a_full_disk_that_has_a_reserve_keeps_the_crowd_that_found_it_full(path: Path) -> None:
+    store = SqliteStore.open(path)
+    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    asked = 0
+
+    def make_room() -> bool:
+        nonlocal asked
+        asked += 1
+        store._writer.execute(f"PRAGMA max_page_count = {pages + 200}")
+        return asked == 1
+
+    store.on_full = make_room
+    await asyncio.gather(*(store.write(lambda tx, key=key: tx.set_meta(key, key * 30_000)) for key in "abcdefgh"))
+    assert await store.read(lambda tx: [len(tx.meta(key)) for key in "abcdefgh"]) == [30_000] * 8
+    with pytest.raises(StoreUnavailable):
+        await store.write(lambda tx: tx.set_meta("more", "x" * 2_000_000))
+    assert asked == 2
+    await store.close()
+
+
 async def test_listeners_hear_of_queues_and_of_the_log_after_the_commit(path: Path) -> None:
     store = SqliteStore.open(path)
     heard: list[Commit] = []

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from fakes import ANN, OUR_NUMBER, World
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import StoreUnavailable
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.web.server import Limits
@@ -38,6 +39,33 @@ async def test_a_store_that_cannot_write_makes_it_unready_and_leaves_it_alive(
         )
         assert edge.counted("ready") == 0
         assert (await edge.get("/livez"))[0] == 200
+
+
+async def test_a_full_disk_makes_it_unready_and_a_nearly_full_one_does_not(world: World) -> None:
+    async with running(world) as edge:
+        world.disk.room = Room.LOW
+        status, _, body = await edge.get("/readyz")
+        assert (status, json.loads(body)["checks"]["disk"]) == (200, {"ok": True, "room": "low"})
+        sent = {"to": ANN, "text": "hi", "from": OUR_NUMBER}
+        status, headers, body = await edge.ask("POST", "/v1/messages", json=sent, headers=edge.authorization)
+        assert (status, headers["Retry-After"], json.loads(body)["type"]) == (507, "30", "/docs/problems#no-room")
+        world.disk.room = Room.NONE
+        status, _, body = await edge.get("/readyz")
+        assert (status, json.loads(body)["checks"]["disk"]["ok"]) == (503, False)
+        event = {"type": "message", "id": "in1", "from": ANN, "to": OUR_NUMBER, "text": "hi"}
+        posted = json.dumps({"events": [event]}).encode()
+        secret = {"X-Secret": "secret"}
+        status, headers, _ = await edge.ask("POST", "/hooks/carriers/plain", data=posted, headers=secret)
+        assert (status, headers["Retry-After"]) == (503, "30")
+
+
+async def test_uploads_are_refused_before_they_are_read_where_there_is_little_room(world: World) -> None:
+    async with running(world) as edge:
+        world.disk.media_room = Room.LOW
+        status, headers, _ = await edge.ask(
+            "POST", "/v1/attachments", data=b"x" * 1_000, headers={**edge.authorization, "Content-Type": "image/png"}
+        )
+        assert (status, headers["Retry-After"]) == (507, "30")
 
 
 async def test_asking_for_readiness_often_does_not_write_often(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

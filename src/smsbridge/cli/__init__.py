@@ -31,6 +31,8 @@ VERBS: Final = {
     "quarantine": ("administer", "Webhooks that were refused or not understood, kept as they came."),
     "dead-letters": ("administer", "Work that was given up: events a desktop never took, and the like."),
     "desktops": ("administer", "Agent systems that are told by webhook."),
+    "backup": ("keeping", "Copy everything that is kept, while the bridge runs."),
+    "restore": ("keeping", "Put a backup back, safely: nothing old is sent again by itself."),
     "readyz": ("ready", "Ask the running bridge whether it takes requests."),
     "healthcheck": ("ready", "The same as readyz, under the name that containers expect."),
     "version": ("about", "Print the versions of smsbridge and of what it stands on."),

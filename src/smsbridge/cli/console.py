@@ -56,7 +56,7 @@ def ask(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
             where = loaded.settings.admin_socket
             raise NotDone(f"{where} cannot be used: {error.strerror}. Run this as the bridge's user.") from None
         try:
-            return asyncio.run(_ask_store(loaded, verb, arguments))
+            return asyncio.run(ask_store(loaded, verb, arguments))
         except StoreInUse:
             if time.monotonic() >= until:
                 raise NotDone("The bridge is starting or stopping; try again in a moment.", later=True) from None
@@ -84,11 +84,15 @@ def ask_daemon(path: Path, verb: str, arguments: dict[str, Any]) -> dict[str, An
     return answer
 
 
-async def _ask_store(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def ask_store(
+    loaded: Loaded, verb: str, arguments: dict[str, Any], *, store_path: Path | None = None
+) -> dict[str, Any]:
+    """By opening the store, or another SQLite file than the configured one."""
     settings = loaded.settings
     settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with AsyncExitStack() as stack:
-        store = open_store(settings.store_url, settings.store_path)
+        url = "" if store_path else settings.store_url
+        store = open_store(url, store_path or settings.store_path)
         stack.push_async_callback(store.close)
         blobs = FolderBlobs.open(settings.media_path)
         stack.callback(blobs.close)

@@ -137,6 +137,23 @@ class StoreSection(Section):
     spool_limit: int = Field(default=100_000, ge=1, description="The most webhooks the spool takes.")
 
 
+class DiskSection(Section):
+    """What is refused while there is little room on the disk (docs/operations/disk-is-full.md)."""
+
+    low: Size = Field(
+        default=2 * 1024**3,
+        description="With less free than this, or 5 % of the disk if that is less, agents' texts are refused.",
+    )
+    full: Size = Field(
+        default=512 * 1024**2,
+        description="With less free than this, or 1 % of the disk if that is less, contacts' are refused too.",
+    )
+    reserve: Size = Field(
+        default=64 * 1024**2,
+        description="Kept aside, at most 1 % of the disk, so that what was begun can end on a full one; 0: nothing.",
+    )
+
+
 class LogSection(Section):
     """What is written to standard error (docs/logs.md)."""
 
@@ -351,6 +368,7 @@ class Settings(Section):
     )
     server: Server = Server()
     store: StoreSection = StoreSection()
+    disk: DiskSection = DiskSection()
     log: LogSection = LogSection()
     media: MediaSection = MediaSection()
     interactions: InteractionsSection = InteractionsSection()

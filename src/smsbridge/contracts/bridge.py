@@ -9,6 +9,7 @@ from typing import Literal
 from smsbridge.contracts.carrier import Carrier
 from smsbridge.contracts.clock import Clock, Ids
 from smsbridge.contracts.desktop import Desktop
+from smsbridge.contracts.disk import AmpleDisk, Disk
 from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.network import Blobs, Imaging, Network
 from smsbridge.contracts.spool import Spool
@@ -128,6 +129,7 @@ class Bridge:
     policy: Policy = Policy()
     spool: Spool | None = None
     """Where there is none, a webhook that cannot be kept is refused, and the carrier repeats it."""
+    disk: Disk = field(default_factory=AmpleDisk)
 
     def now_ms(self) -> int:
         now: int = self.clock.now_ms()

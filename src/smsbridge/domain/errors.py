@@ -7,6 +7,7 @@
     │   ├── Conflict            the thing is in a state that does not allow it                    409
     │   └── CannotSend          the text cannot go out, with its cause and notice kind            422
     ├── Unavailable             wait and repeat (503), with `retry_after_s`
+    │   └── NoRoom              the disk is full or nearly so                                     507
     └── BadSignature            the sender of a webhook could not be proven                       401
 
 Configuration errors live in config.py: they end the process before any of this exists.
@@ -15,9 +16,12 @@ Configuration errors live in config.py: they end the process before any of this 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import NoticeKind
+
+NO_ROOM_RETRY_S: Final = 30
 
 
 class BridgeError(Exception):
@@ -92,6 +96,13 @@ class Unavailable(BridgeError):
     def __init__(self, detail: str, *, retry_after_s: int) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class NoRoom(Unavailable):
+    """There is too little room on the disk for what is new."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after_s=NO_ROOM_RETRY_S)
 
 
 class BadSignature(BridgeError):

@@ -102,7 +102,8 @@ async def deliver(bridge: Bridge, delivering: Delivering) -> JobEnd:
 
 
 async def accept_desktop_webhook(bridge: Bridge, desktop_name: str, request: Request) -> WebhookReport:
-    """Replies and commands from an external desktop. Raises NotFound for one that is not configured to post."""
+    """Replies and commands from an external desktop. Raises NotFound for one that is not configured to post,
+    StoreUnavailable or NoRoom when nothing could be kept."""
     desktop = bridge.desktops.get(desktop_name)
     if desktop is None or not desktop.adapter.abilities.webhooks:
         raise NotFound("desktop", desktop_name)

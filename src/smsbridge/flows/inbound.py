@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Account, Bridge
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.spool import Spooled
 from smsbridge.contracts.store import Arrival, Arrived, StoreUnavailable, Thread, Tx
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.errors import BadSignature, Conflict, NotFound
+from smsbridge.domain.errors import BadSignature, Conflict, NoRoom, NotFound
 from smsbridge.domain.events import (
     CarrierEvent,
     Ignored,
@@ -58,7 +59,7 @@ class WebhookReport:
 
 
 async def accept_webhook(bridge: Bridge, account_name: str, request: Request) -> WebhookReport:
-    """Raises NotFound for an account that is not configured, StoreUnavailable when nothing could be kept."""
+    """Raises NotFound for an account that is not configured, StoreUnavailable or NoRoom when nothing could be kept."""
     account = bridge.accounts.get(account_name)
     if account is None:
         raise NotFound("carrier account", account_name)
@@ -69,12 +70,15 @@ async def accept_webhook(bridge: Bridge, account_name: str, request: Request) ->
         except BadSignature as bad:
             diagnosis = str(bad)
             if account.verification == "enforce":
+                _check_room(bridge)
                 detail = bad.detail
                 await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
                 return WebhookReport(
                     response=account.adapter.refusal, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
                 )
     events = read_events(account, request)
+    if not all(isinstance(event, _TAKEN_WITHOUT_ROOM) for event in events):
+        _check_room(bridge)
     response = account.adapter.acknowledge(events)
     if bridge.spool is not None and bridge.spool.depth:  # it goes behind what came before it
         await _spool(bridge, account, request)
@@ -96,6 +100,11 @@ async def _spool(bridge: Bridge, account: Account, request: Request) -> None:
     assert bridge.spool is not None  # noqa: S101 - both callers have looked
     kept = write_request(request)
     await bridge.spool.put(Spooled(account=account.name, at_ms=bridge.now_ms(), request=kept))
+
+
+def _check_room(bridge: Bridge) -> None:
+    if bridge.disk.room is Room.NONE:
+        raise NoRoom("The disk is full.")
 
 
 def read_events(account: Account, request: Request) -> list[CarrierEvent]:
@@ -414,9 +423,10 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
     return Arrived.STORED, "opt_out"
 
 
-_PATIENCE_S = (
-    1.2  # the least patient carrier waits 2 s (Telnyx); should it be kept after all, the spool's is a duplicate
-)
+_PATIENCE_S = 1.2
+"""The least patient carrier waits 2 s (Telnyx). Should it be kept after all, what the spool has is a duplicate."""
+_TAKEN_WITHOUT_ROOM = (Receipt, OptOut)
+"""What is small, ends something that was begun, and comes but once."""
 _LARGEST_KEPT = 32_768  # ten segments in any encoding are half of it
 _LONGEST_KEYWORD = 40
 _KEPT_WHOLE = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})

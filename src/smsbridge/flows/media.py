@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smsbridge.contracts.bridge import Account, Bridge
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import Done, Job, JobEnd, Later
 from smsbridge.contracts.network import Fetched, FetchFailed, ImagingUnavailable
 from smsbridge.contracts.store import Tx
@@ -54,6 +55,12 @@ def begin_fetch(bridge: Bridge) -> Callable[[Tx, Job], Fetching | JobEnd]:
         if account is None:
             _reject(tx, bridge, attachment, message, seq, AttachmentProblem.MISSING, "the account is gone")
             return Done(facts={"outcome": "no_account"})
+        if bridge.disk.media_room < Room.AMPLE:
+            due_at_ms = _after_stall(bridge, job)
+            if due_at_ms is None:
+                _reject(tx, bridge, attachment, message, seq, AttachmentProblem.MISSING, _NO_ROOM)
+                return Done(facts={"outcome": "rejected", "reason": _NO_ROOM})
+            return Later(due_at_ms=due_at_ms, facts={"outcome": "stalled", "reason": _NO_ROOM})
         return Fetching(job=job, attachment=attachment, message=message, account=account, seq=seq)
 
     return begin
@@ -72,7 +79,7 @@ async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
             replace(order, max_bytes=min(order.max_bytes, bridge.policy.media_max_bytes)), scratch
         )
     except OSError as error:
-        return _stalled(bridge, error)
+        return _fetch_stalled(bridge, fetching, error)
     bridge.meter.count(
         "carrier_requests_total",
         carrier=fetching.account.name,
@@ -86,7 +93,7 @@ async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
         stored = await _keep(bridge, attachment, scratch, got)
     except (ImagingUnavailable, OSError) as error:
         await bridge.blobs.drop_scratch(scratch)
-        return _stalled(bridge, error)
+        return _fetch_stalled(bridge, fetching, error)
     if isinstance(stored, AttachmentProblem):
         return _rejected(bridge, fetching, stored, "judged by its bytes")
     return Done(
@@ -103,10 +110,25 @@ def give_up_fetch(tx: Tx, bridge: Bridge, job: Job) -> None:
         _reject(tx, bridge, attachment, message, seq, AttachmentProblem.UNREADABLE, "an error of the bridge")
 
 
-def _stalled(bridge: Bridge, error: ImagingUnavailable | OSError) -> Later:
-    """Our own trouble: no decoder, or no room on the disk. It says nothing about the picture, which waits."""
-    reason = error.strerror if isinstance(error, OSError) else str(error)  # an OSError's own text holds a path
-    return Later(due_at_ms=bridge.now_ms() + _STALLED_PAUSE_MS, facts={"outcome": "stalled", "reason": reason})
+def _fetch_stalled(bridge: Bridge, fetching: Fetching, error: ImagingUnavailable | OSError) -> JobEnd:
+    """Our own trouble: no decoder, or no room on the disk. It says nothing about the picture, which waits; but not for
+    longer than for a carrier that does not give it out."""
+    reason, due_at_ms = _reason_of(error), _after_stall(bridge, fetching.job)
+    if due_at_ms is None:
+        return _rejected(bridge, fetching, AttachmentProblem.MISSING, reason)
+    return Later(due_at_ms=due_at_ms, facts={"outcome": "stalled", "reason": reason})
+
+
+def _after_stall(bridge: Bridge, job: Job) -> int | None:
+    """When it is worth another look; None: it has been tried for as long as any picture is."""
+    now_ms = bridge.now_ms()
+    due_at_ms = next_due_ms(bridge.policy.media_retry, job.attempt, now_ms, job.created_at_ms, bridge.ids.random())
+    return None if due_at_ms is None else min(due_at_ms, now_ms + _LONGEST_STALL_MS)
+
+
+def _reason_of(error: ImagingUnavailable | OSError) -> str:
+    """An OSError's own text holds a path."""
+    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
 
 
 def _fetch_failed(bridge: Bridge, fetching: Fetching, failed: FetchFailed) -> JobEnd:
@@ -205,7 +227,10 @@ async def prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
     try:
         return await _prepare(bridge, preparing)
     except (ImagingUnavailable, OSError) as error:
-        return _stalled(bridge, error)
+        reason, due_at_ms = _reason_of(error), _after_stall(bridge, preparing.job)
+        if due_at_ms is None:
+            return _not_prepared(bridge, preparing, preparing.attachments[0], AttachmentProblem.UNREADABLE, reason)
+        return Later(due_at_ms=due_at_ms, facts={"outcome": "stalled", "reason": reason})
 
 
 async def _prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
@@ -397,7 +422,8 @@ async def _keep(bridge: Bridge, attachment: Attachment, scratch: Path, got: Fetc
     )
 
 
-_STALLED_PAUSE_MS = 30_000
+_LONGEST_STALL_MS = 60_000  # a picture comes within a minute after there is room again
+_NO_ROOM = "no room on the disk"
 _PREPARE_S = 60  # for all downloads of one attempt together: attempts have an end
 _GONE = frozenset({404, 410})
 _TRIES_WHEN_GONE = 5  # media may not be ready when its webhook arrives

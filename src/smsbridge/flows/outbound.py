@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from smsbridge.contracts.bridge import Account, Bridge, Sender
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import Tx
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.errors import CannotSend, Conflict, FieldError, Invalid, NotFound
+from smsbridge.domain.errors import CannotSend, Conflict, FieldError, Invalid, NoRoom, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import (
@@ -78,8 +79,10 @@ class Draft:
 def submit(tx: Tx, bridge: Bridge, draft: Draft) -> Message | CannotSend:
     """Takes the text: from here on it is sent, or somebody is told why not.
 
-    Raises Invalid, NotFound or Conflict for what no agent needs to read in a transcript.
+    Raises Invalid, NotFound or Conflict for what no agent needs to read in a transcript, and NoRoom.
     """
+    if bridge.disk.room < Room.AMPLE:
+        raise NoRoom("The disk is nearly full, so new texts are not taken. Nothing was kept: repeat it later.")
     if SYSTEM_REASON in draft.metadata:
         raise Invalid(
             f"{SYSTEM_REASON} is a key of ours.", FieldError(f"/metadata/{SYSTEM_REASON}", "choose another key")

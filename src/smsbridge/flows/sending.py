@@ -29,6 +29,7 @@ from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
 from smsbridge.flows.receipts import Report, apply_report, settle_message, write_part_ref
+from smsbridge.flows.restoring import is_from_before_restore, is_sending_paused
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed, Response
 
 
@@ -70,6 +71,8 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
         if refusal is not None or account is None:
             fail(tx, bridge, message, part, refusal or Rejected(cause=Cause.SENDER_NOT_OURS))
             return Done(facts={"outcome": "refused"})
+        if is_sending_paused(tx):
+            return Later(due_at_ms=bridge.now_ms() + _PAUSED_MS, counts=False, facts={"outcome": "paused"})
         wait_ms = _wait_for_rate(tx, bridge, message, part, parts)
         if wait_ms:
             due_at_ms = min(bridge.now_ms() + wait_ms, message.give_up_at_ms or sys.maxsize)
@@ -202,6 +205,8 @@ class Settling:
     part: Part
     account: Account
     query: FindQuery
+    may_resend: bool
+    """Whether the policy is asked, should nobody know."""
 
 
 def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
@@ -220,6 +225,7 @@ def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
             message=message,
             part=part,
             account=account,
+            may_resend=not is_from_before_restore(tx, message),
             query=FindQuery(
                 ref=write_part_ref(message.id, part.number, part.tries),
                 sender=message.sender,
@@ -257,7 +263,7 @@ async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
         wait_ms = looks[settling.job.attempt] - looks[settling.job.attempt - 1]
         return Later(due_at_ms=bridge.now_ms() + max(wait_ms, 0), facts={"outcome": "not_found_yet"})
     again = bridge.policy.uncertain == "resend" or (bridge.policy.uncertain == "resend_if_absent" and absent)
-    if again:
+    if again and settling.may_resend:
         bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="policy")
         return Done(write=lambda tx: resend(tx, bridge, settling.message.id), facts={"outcome": "resent"})
     return Done(write=lambda tx: leave_to_the_agent(tx, bridge, settling.message.id), facts={"outcome": "held"})
@@ -417,4 +423,5 @@ _OUTCOME_WORDS: Final = {
 }
 _UNFINISHED: Final = frozenset({Status.QUEUED, Status.SENDING})
 _LIST_BYTES: Final = 1_048_576
+_PAUSED_MS: Final = 10_000
 _EARLIER_MS: Final = 86_400_000

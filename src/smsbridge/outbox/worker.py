@@ -81,8 +81,10 @@ class Worker:
         self._is_full = False
         self._log = structlog.get_logger().bind(queue=queue)
 
-    def stop(self) -> None:
-        """Claims nothing more. What is in flight gets its grace period."""
+    def stop(self, *, grace_s: float | None = None) -> None:
+        """Claims nothing more. What is in flight gets its grace period, or the one given here."""
+        if grace_s is not None:
+            self._grace_s = grace_s
         self._stopping.set()
         self._wake.set()
 

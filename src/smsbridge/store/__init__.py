@@ -21,6 +21,8 @@ class OpenStore(Store, Protocol):
     on_commit_seconds: Callable[[float, int], None] | None
     """Told how long each commit took and how many transactions it held."""
 
+    on_full: Callable[[], bool]
+    """Told that there is no room on the disk; whether it made some, so that it is worth another try."""
     on_overtaken: Callable[[], None] | None
     """Told of each transaction that was run again because another one was quicker."""
 

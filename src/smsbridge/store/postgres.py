@@ -95,6 +95,8 @@ class PostgresStore:
         """Never set: what fails here is a connection, and the next one is new."""
         self.on_commit_seconds: Callable[[float, int], None] | None = None
         """Told how long each commit took, and that it held one transaction."""
+        self.on_full: Callable[[], bool] = lambda: False
+        """Never called: the database's disk is not ours."""
         self.on_overtaken: Callable[[], None] | None = None
 
     @classmethod

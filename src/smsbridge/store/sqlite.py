@@ -75,6 +75,8 @@ class SqliteStore:
         """Told how long each commit took and how many transactions it held."""
         self.on_overtaken: Callable[[], None] | None = None
         """Never called: here transactions run one after the other."""
+        self.on_full: Callable[[], bool] = lambda: False
+        """Told that there is no room on the disk; whether it made some, so that it is worth another try."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -177,7 +179,7 @@ class SqliteStore:
             until = time.monotonic() + BATCH_S
             while self._waiting and (not results or time.monotonic() < until):
                 work, done = self._waiting.popleft()
-                result = _Result(done)
+                result = _Result(work, done)
                 results.append(result)
                 self._run_one(work, tx, result)
         except (sqlite3.Error, StoreUnavailable) as error:
@@ -221,11 +223,15 @@ class SqliteStore:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL" and self.on_full():
+            self._waiting.extendleft((result.work, result.done) for result in reversed(results))
+            self._next_crowd()
+            return
         if any(name.startswith(fatal) for fatal in _NEVER_GO_ON):
             self._broken = f"the database failed: {error}"
             self.broken.set()
         if self._broken:
-            results.extend(_Result(done) for _, done in self._waiting)
+            results.extend(_Result(work, done) for work, done in self._waiting)
             self._waiting.clear()
         for result in results:
             result.error = StoreUnavailable(self._broken or str(error))
@@ -262,9 +268,10 @@ class SqliteStore:
 class _Result:
     """What one transaction of a crowd gave, told to its writer once the crowd is on disk."""
 
-    __slots__ = ("done", "error", "value")
+    __slots__ = ("done", "error", "value", "work")
 
-    def __init__(self, done: asyncio.Future[Any]) -> None:
+    def __init__(self, work: Callable[[Tx], Any], done: asyncio.Future[Any]) -> None:
+        self.work = work
         self.done = done
         self.value: Any = None
         self.error: BaseException | None = None

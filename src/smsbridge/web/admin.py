@@ -19,7 +19,7 @@ from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import AgentAccount, ApiKey, Arrival, Arrived, Role, StoreUnavailable, Tx
 from smsbridge.domain.errors import BadSignature, BridgeError, Conflict, FieldError, Invalid, NotFound
-from smsbridge.flows import agents, resources
+from smsbridge.flows import agents, resources, restoring
 from smsbridge.flows.inbound import replay
 from smsbridge.web.auth import make_key
 from smsbridge.web.sessions import LEAST_PASSCODE_CHARS, MOST_PASSCODE_CHARS, hash_passcode, make_passcode
@@ -235,6 +235,25 @@ async def _switch_on_desktop(bridge: Bridge, arguments: Mapping[str, Any]) -> An
     return {"id": name, "was_off": bool(reason), "reason": reason}
 
 
+# --- after a restore
+
+
+async def _mark_restored(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    """The pause is on disk before the first text is looked at: nothing leaves in between."""
+    as_of_ms = arguments.get("as_of_ms")
+    if not isinstance(as_of_ms, int) or isinstance(as_of_ms, bool) or not 0 < as_of_ms <= bridge.now_ms():
+        raise _invalid("as_of_ms", "must be a time in the past, in milliseconds")
+    await bridge.store.write(lambda tx: restoring.pause(tx, as_of_ms))
+    doubted = 0
+    while some := await bridge.store.write(lambda tx: restoring.doubt_some(tx, bridge, as_of_ms)):
+        doubted += some
+    return {"uncertain": doubted, "as_of": resources.time(as_of_ms)}
+
+
+async def _finish_restore(bridge: Bridge, _arguments: Mapping[str, Any]) -> Answer:
+    return {"was_paused": await bridge.store.write(restoring.finish)}
+
+
 VERBS: Final[Mapping[str, Callable[[Bridge, Mapping[str, Any]], Awaitable[Answer]]]] = {
     "bridge.show": _show_bridge,
     "keys.create": _create_key,
@@ -249,6 +268,8 @@ VERBS: Final[Mapping[str, Callable[[Bridge, Mapping[str, Any]], Awaitable[Answer
     "dead-letters.replay": _replay_dead_letter,
     "dead-letters.drop": _drop_dead_letter,
     "desktops.switch-on": _switch_on_desktop,
+    "restore.mark": _mark_restored,
+    "restore.finish": _finish_restore,
 }
 
 

@@ -141,6 +141,7 @@ _CURES: Final[Mapping[str, str]] = {
     "wrong-media-type": "Send JSON as `application/json`, uploads as `multipart/form-data`, and neither compressed.",
     "no-longer-kept": "Read what you need anew and go on from the number that `detail` names.",
     "unavailable": "Nothing was kept. Repeat the same request after `Retry-After` seconds.",
+    "no-room": "Nothing was kept. Whoever runs the bridge must make room on its disk; repeat the request then.",
     "method-not-allowed": "The header `Allow` names the methods that the URL takes.",
     "internal": "It is our mistake. Give the operator the id in `instance`: the log explains it.",
 }

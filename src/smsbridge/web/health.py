@@ -11,7 +11,9 @@ from aiohttp import web
 
 from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import QueueDepth, StoreUnavailable
+from smsbridge.flows.restoring import is_sending_paused
 from smsbridge.wire.encoding import write_json
 from smsbridge.wire.probe import write_probe_answer
 
@@ -52,11 +54,12 @@ class Health:
                 self._store = await self._check_store()
                 self._checked_at = time.monotonic()
         draining = self._stopping.is_set()
-        ready = self._store["ok"] and not draining
+        disk = self._check_disk()
+        ready = self._store["ok"] and disk["ok"] and not draining
         self._bridge.meter.set("ready", int(ready))
         body = {
             "ready": ready,
-            "checks": {"store": self._store, "not_draining": {"ok": not draining}, **self._spool()},
+            "checks": {"store": self._store, "disk": disk, "not_draining": {"ok": not draining}, **self._spool()},
             "version": __version__,
         }
         return web.Response(status=200 if ready else 503, body=write_json(body), content_type="application/json")
@@ -65,13 +68,18 @@ class Health:
         """In the text format of Prometheus. What lies in the queues is counted now, and not kept up to date all day."""
         now_ms = self._bridge.now_ms()
         try:
-            depths, letters = await self._bridge.store.read(
-                lambda tx: (tx.queue_depths(now_ms), tx.list_dead_letters(limit=MAX_LETTERS_COUNTED))
+            depths, letters, is_paused = await self._bridge.store.read(
+                lambda tx: (
+                    tx.queue_depths(now_ms),
+                    tx.list_dead_letters(limit=MAX_LETTERS_COUNTED),
+                    is_sending_paused(tx),
+                )
             )
         except StoreUnavailable:
             self._bridge.meter.set("ready", 0)
         else:
             self._set_gauges(depths, len(letters), now_ms)
+            self._bridge.meter.set("sending_paused", int(is_paused))
         return web.Response(body=self._render_metrics(), headers={"Content-Type": _METRICS_TYPE})
 
     async def probe(self, request: web.Request) -> web.Response:
@@ -92,6 +100,13 @@ class Health:
     def _spool(self) -> dict[str, Any]:
         spool = self._bridge.spool
         return {"spool": {"ok": True, "waiting": spool.depth}} if spool is not None else {}
+
+    def _check_disk(self) -> dict[str, Any]:
+        """Where only agents have to wait, contacts' texts must still come here."""
+        room = self._bridge.disk.room
+        if room is Room.NONE:
+            return {"ok": False, "problem": "the disk is full: texts are refused until there is room"}
+        return {"ok": True, "room": room.name.lower()}
 
     def _set_gauges(self, depths: list[QueueDepth], dead_letters: int, now_ms: int) -> None:
         meter = self._bridge.meter

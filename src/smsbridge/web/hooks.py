@@ -16,7 +16,7 @@ from aiohttp import web
 
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import Arrived, StoreUnavailable
-from smsbridge.domain.errors import BridgeError, NotFound
+from smsbridge.domain.errors import BridgeError, NotFound, Unavailable
 from smsbridge.flows.desktop import accept_desktop_webhook
 from smsbridge.flows.inbound import WebhookReport, accept_webhook
 from smsbridge.web.body import read_body
@@ -59,6 +59,8 @@ class Hooks:
             return self._not_read(name, unreadable)
         except StoreUnavailable as error:
             return self._not_kept(name, str(error))
+        except Unavailable as error:
+            return self._not_kept(name, str(error), error.retry_after_s)
         except Exception as error:  # noqa: BLE001 - the carrier is asked to repeat it: nothing was kept
             self._log.error("webhook.crashed", account=name, exc_info=error)
             return self._not_kept(name, type(error).__name__)
@@ -115,11 +117,11 @@ class Hooks:
         response.force_close()  # what is still on its way is not wanted
         return response
 
-    def _not_kept(self, name: str, reason: str) -> web.Response:
+    def _not_kept(self, name: str, reason: str, retry_after_s: int = RETRY_AFTER_S) -> web.Response:
         self._bridge.meter.count("webhook_requests_total", carrier=name, kind="other", outcome="unavailable")
         self._log.error("webhook.not_kept", account=name, reason=reason)
         response = _plain(503, "It cannot be kept right now; please repeat it.")
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        response.headers["Retry-After"] = str(retry_after_s)
         return response
 
 

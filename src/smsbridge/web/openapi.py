@@ -79,6 +79,7 @@ _PROBLEM_HEADERS: Final[Mapping[int, Json]] = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     429: {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": r"^\d+$"}}},
     503: {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": r"^\d+$"}}},
+    507: {"Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": r"^\d+$"}}},
 }
 _MEANS: Final[Mapping[int, str]] = {
     400: "The request cannot be read.",
@@ -93,6 +94,7 @@ _MEANS: Final[Mapping[int, str]] = {
     422: "The request is readable and wrong; the detail says why.",
     429: "Too many wrong keys came from this address.",
     503: "It is not possible right now; nothing was changed. Repeat it.",
+    507: "The disk is nearly full, so nothing new is taken from agents; nothing was changed. Repeat it later.",
 }
 _PATH_PARAMETERS: Final[Mapping[str, Json]] = {
     "/v1/messages": {"examples": ["msg_01jd9x5m3v8z2k7q4n6p0r1s2t"]},

@@ -20,6 +20,7 @@ from smsbridge.domain.errors import (
     Conflict,
     FieldError,
     Invalid,
+    NoRoom,
     NotFound,
     Unavailable,
 )
@@ -95,6 +96,7 @@ PROBLEMS: Final[Mapping[type[Exception], ProblemType]] = {
     TooLarge: ProblemType("too-large", 413, "The body is too large"),
     WrongMediaType: ProblemType("wrong-media-type", 415, "The body is of another type"),
     Unavailable: ProblemType("unavailable", 503, "Not possible right now"),
+    NoRoom: ProblemType("no-room", 507, "There is no room on the disk"),
     StoreUnavailable: ProblemType("unavailable", 503, "Not possible right now"),
 }
 """Looked up by the error's class; the message of the error is the detail."""

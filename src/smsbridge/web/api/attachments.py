@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, Final
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from smsbridge.domain.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from smsbridge.contracts.disk import Room
+from smsbridge.domain.errors import Conflict, FieldError, Invalid, NoRoom, NotFound, Unavailable
 from smsbridge.domain.message import Attachment, AttachmentState
 from smsbridge.flows import media, resources
 from smsbridge.web.api import models
@@ -30,6 +31,8 @@ MAX_WRAPPING_BYTES: Final = 64 * 1024
 
 
 async def upload(call: Call) -> Answer:
+    if call.bridge.disk.media_room < Room.AMPLE:
+        raise NoRoom("The disk is nearly full, so files are not taken. Nothing was kept: repeat it later.")
     scratch = call.bridge.blobs.scratch()
     try:
         received = await _receive(call.request, scratch, call.bridge.policy.media_max_bytes)
@@ -196,7 +199,7 @@ ENDPOINTS: Final = (
         answer=models.Attachment,
         status=201,
         creates=True,
-        problems=(413, 415, 422),
+        problems=(413, 415, 422, 507),
     ),
     Endpoint(
         method="GET",

@@ -107,7 +107,7 @@ ENDPOINTS: Final = (
         answer=models.Message,
         status=202,
         creates=True,
-        problems=(404, 409, 422),
+        problems=(404, 409, 422, 507),
     ),
     Endpoint(
         method="GET",

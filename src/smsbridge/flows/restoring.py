@@ -1,0 +1,81 @@
+"""After a backup was put back: nothing old is sent again by itself, and nothing at all before a person has looked.
+
+What was queued when the backup was made may have gone out since, and the restored store does not know. So every text
+that was on its way becomes uncertain, exactly as if the process had died while it was being sent: a receipt that
+carries our reference settles it, or asking the carrier; else its agent is told and decides. New texts are taken and
+wait until somebody says that sending may go on. The same on any database, however it was restored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.store import MessageFilter, Tx
+from smsbridge.domain.message import Direction, Message
+from smsbridge.domain.outcome import Evidence
+from smsbridge.domain.status import Move, Status, advance
+from smsbridge.flows.outbound import settle_elsewhere
+from smsbridge.flows.receipts import settle_message
+
+CATCH_UP_SINCE: Final = "catch_up_since"
+"""The key of `meta` that holds from when on texts have to be fetched from the carriers that list them, in
+milliseconds."""
+_PAUSED: Final = "sending_paused"
+_RESTORED_AS_OF: Final = "restored_as_of_ms"
+_AT_ONCE: Final = 100
+_ON_ITS_WAY: Final = (Status.SENDING, Status.QUEUED)
+
+
+def pause(tx: Tx, as_of_ms: int) -> None:
+    """First of all: from here on nothing leaves. `as_of_ms` is when the backup was made."""
+    tx.set_meta(_PAUSED, "restored")
+    tx.set_meta(_RESTORED_AS_OF, str(as_of_ms))
+    tx.set_meta(CATCH_UP_SINCE, str(as_of_ms))
+
+
+def doubt_some(tx: Tx, bridge: Bridge, as_of_ms: int) -> int:
+    """Takes some of the texts that were on their way into doubt; returns how many, 0 once there are no more."""
+    doubted = 0
+    for status in _ON_ITS_WAY:
+        for message in tx.list_messages(MessageFilter(status=status, direction=Direction.OUTBOUND), limit=_AT_ONCE):
+            if message.created_at_ms <= as_of_ms:
+                _doubt(tx, bridge, message)
+                doubted += 1
+    return doubted
+
+
+def finish(tx: Tx) -> bool:
+    """Sending goes on. False when it was not paused."""
+    was_paused = is_sending_paused(tx)
+    tx.set_meta(_PAUSED, "")
+    return was_paused
+
+
+def is_sending_paused(tx: Tx) -> bool:
+    return bool(tx.meta(_PAUSED))
+
+
+def is_from_before_restore(tx: Tx, message: Message) -> bool:
+    """Whether a restore may have forgotten what became of it: then no policy sends it again."""
+    return message.created_at_ms <= int(tx.meta(_RESTORED_AS_OF) or -1)
+
+
+def _doubt(tx: Tx, bridge: Bridge, message: Message) -> None:
+    parts = []
+    for part in tx.parts(message.id):
+        moved = part
+        if part.status is Status.QUEUED:
+            # The try that may have been made since the backup: its receipt, should one come, finds its part.
+            moved = replace(moved, status=advance(moved.status, Move.CLAIM), tries=moved.tries + 1)
+        if moved.status is Status.SENDING:
+            moved = replace(moved, status=advance(moved.status, Move.DOUBT), evidence=_RESTORED)
+        if moved is not part:
+            tx.update_part(message.id, moved)
+        parts.append(moved)
+    settled = settle_message(tx, bridge, message, parts)
+    settle_elsewhere(tx, bridge, settled, bridge.now_ms() + bridge.policy.settle_after_ms[0])
+
+
+_RESTORED: Final = Evidence(text="restored from a backup; it may have been sent after the backup was made")

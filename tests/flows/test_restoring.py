@@ -1,0 +1,136 @@
+"""After a backup was put back nothing old is sent again by itself, and nothing new before somebody says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fakes import ANN, BOB, World, lost, ok
+from smsbridge.contracts.bridge import Policy
+from smsbridge.domain.message import NoticeKind
+from smsbridge.domain.status import Status
+from smsbridge.flows import restoring
+from smsbridge.flows.outbound import retry
+from smsbridge.wire.http import Answered, Request, Response
+
+
+async def restored(world: World) -> int:
+    """What `restore.mark` does, as of this moment; how many texts came into doubt."""
+    as_of_ms = world.clock.now
+    await world.write(lambda tx: restoring.pause(tx, as_of_ms))
+    doubted = 0
+    while some := await world.write(lambda tx: restoring.doubt_some(tx, world.bridge, as_of_ms)):
+        doubted += some
+    return doubted
+
+
+def listing(ids: dict[str, str]) -> Any:
+    """A carrier that lists what it has, by our reference, and takes everything."""
+
+    def answer(request: Request) -> Answered:
+        if "/find/" not in request.url:
+            return ok({"id": "C-new"})
+        found = ids.get(request.url.rpartition("/")[2])
+        return ok({"id": found}) if found else Answered(response=Response(status=404), elapsed_ms=1)
+
+    return answer
+
+
+async def look_everywhere(world: World) -> None:
+    for wait_ms in (*world.bridge.policy.settle_after_ms, 60_000):
+        world.clock.now += wait_ms
+        await world.run_due()
+
+
+@pytest.mark.parametrize("uncertain", ["hold", "resend_if_absent", "resend"])
+async def test_no_text_that_was_on_its_way_is_sent_again_whatever_the_policy(make_world: Any, uncertain: Any) -> None:
+    world: World = make_world(policy=Policy(uncertain=uncertain))
+    world.network.answer = listing({})
+    queued = await world.send("queued")
+    sending = await world.send("being sent", to=BOB)
+    claimed = await world.claim()
+    assert claimed is not None
+    assert await restored(world) == 2
+    await world.restart()
+    await look_everywhere(world)
+    await world.write(restoring.finish)
+    await look_everywhere(world)
+    assert world.sent() == []
+    for message, number in ((queued, ANN), (sending, BOB)):
+        assert (await world.message(message.id)).status is Status.UNCERTAIN
+        assert [notice.kind for notice in await world.notices(number)] == [NoticeKind.DELIVERY_UNCERTAIN]
+
+
+async def test_what_the_carrier_has_is_settled_by_asking_or_by_its_receipt(world: World) -> None:
+    asked, told = await world.send("asked"), await world.send("told", to=BOB)
+    await restored(world)
+    world.network.answer = listing({f"{asked.id}.1.1": "C-asked"})
+    await world.webhook({"type": "receipt", "id": "C-told", "status": "delivered", "ref": f"{told.id}.1.1"})
+    await look_everywhere(world)
+    assert (await world.message(asked.id)).status is Status.SENT
+    assert (await world.message(told.id)).status is Status.DELIVERED
+    assert world.sent() == []
+    assert await world.notices() == await world.notices(BOB) == []
+
+
+async def test_every_part_of_a_long_text_comes_into_doubt(world: World) -> None:
+    message = await world.send("word " * 150)
+    assert await restored(world) == 1
+    assert {part.status for part in await world.parts(message.id)} == {Status.UNCERTAIN}
+
+
+async def test_new_texts_wait_for_the_word_and_then_leave(world: World) -> None:
+    await restored(world)
+    world.clock.now += 1
+    message = await world.send("new")
+    for _ in range(3):
+        world.clock.now += 15_000
+        await world.run_due()
+    assert world.sent() == []
+    assert (await world.message(message.id)).status is Status.QUEUED
+    assert await world.write(restoring.finish) is True
+    assert await world.write(restoring.finish) is False
+    world.clock.now += 15_000
+    await world.run_due()
+    assert [each["text"] for each in world.sent()] == ["new"]
+
+
+async def test_what_had_come_to_an_end_stays_and_an_agent_may_send_what_is_in_doubt(world: World) -> None:
+    done = await world.send("done")
+    await world.run_due()
+    await world.webhook({"type": "receipt", "id": "C1", "status": "delivered"})
+    doubted = await world.send("in doubt", to=BOB)
+    assert await restored(world) == 1
+    await world.write(restoring.finish)
+    assert (await world.message(done.id)).status is Status.DELIVERED
+    await world.write(lambda tx: retry(tx, world.bridge, doubted.id))
+    await world.run_due()
+    assert [each["text"] for each in world.sent()] == ["done", "in doubt"]
+
+
+async def test_a_text_written_after_the_restore_follows_the_policy_again(make_world: Any) -> None:
+    world: World = make_world(policy=Policy(uncertain="resend"))
+    await restored(world)
+    await world.write(restoring.finish)
+    world.clock.now += 1
+    answers = iter([lost(), ok({"id": "C2"})])
+    world.network.answer = lambda request: (
+        Answered(response=Response(status=404), elapsed_ms=1) if "/find/" in request.url else next(answers)
+    )
+    await world.send("new")
+    await world.run_due()
+    await look_everywhere(world)
+    assert [each["text"] for each in world.sent()] == ["new", "new"]
+
+
+async def test_catch_up_begins_when_the_backup_was_made(world: World) -> None:
+    as_of_ms = world.clock.now
+    await restored(world)
+    assert await world.store.read(lambda tx: tx.meta(restoring.CATCH_UP_SINCE)) == str(as_of_ms)
+
+
+async def test_any_number_of_texts_comes_into_doubt(world: World) -> None:
+    for _ in range(250):
+        await world.send()
+    assert await restored(world) == 250
