@@ -26,6 +26,7 @@ from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
+from smsbridge.flows.catch_up import ensure_catch_up
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
@@ -111,6 +112,7 @@ class Daemon:
         roll = Roll(store=store, clock=bridge.clock, meter=meter)
         released = await roll.begin(alone=store.is_exclusive)
         await store.write(lambda tx: ensure_upkeep(tx, bridge))
+        await store.write(lambda tx: ensure_catch_up(tx, bridge))
         depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
         workers = [
             Worker(
