@@ -100,7 +100,7 @@ class KillRun:
         self._random = random.Random(seed)
         self._kills = kills
         self._phones = [f"+1415555{number:04d}" for number in range(phones)]
-        self._port = _free_port()
+        self._port = free_port()
         self._desktop = DesktopLedger()
         self._acknowledged: dict[str, list[str]] = defaultdict(list)
         self._accepted: dict[str, str] = {}
@@ -374,7 +374,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["smsbridge.app", "smsbridge.carriers.twilio", "smsbridge.desktops.webhook"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -42,7 +42,7 @@ def ensure_catch_up(tx: Tx, bridge: Bridge) -> None:
             tx.set_meta(_from_key(sender), "")
             continue
         from_ms = _read_ms(tx, _from_key(sender))
-        begins_ms = now_ms if from_ms is None else from_ms
+        begins_ms = now_ms // 1000 * 1000 if from_ms is None else from_ms  # carriers tell whole seconds
         if restored_from_ms is not None:
             begins_ms = min(begins_ms, restored_from_ms)
         if begins_ms != from_ms:
