@@ -24,6 +24,7 @@ _WHEN: Final[dict[NoticeKind, str]] = {
     NoticeKind.OPTED_IN: "The contact sent START.",
     NoticeKind.ATTACHMENT_PROBLEM: "A picture or file from the contact is missing, too large, of a type that is not"
     " taken, or unreadable.",
+    NoticeKind.TEXT_WITHHELD: "A text came while the bridge was down, and the carrier lists only that it came.",
     NoticeKind.ATTACHMENT_REFUSED: "A picture or file of ours that the carrier or the bridge cannot send.",
     NoticeKind.CONTENT_REJECTED: "The text is too long, empty, or refused for its content.",
     NoticeKind.DELAYED: "It waits for a rate limit or for a carrier that is down, and is tried again.",

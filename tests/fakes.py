@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Policy, Sender, Verification
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery
+from smsbridge.contracts.carrier import (
+    Abilities,
+    AccountUrls,
+    Carrier,
+    CodeMeaning,
+    FindQuery,
+    Listed,
+    ListQuery,
+    Undecided,
+)
 from smsbridge.contracts.desktop import Delivery, DesktopAbilities
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, Later
@@ -33,6 +42,7 @@ from smsbridge.domain.events import (
     OptOutKind,
     Receipt,
     Unrecognized,
+    Withheld,
 )
 from smsbridge.domain.journal import TranscriptEntry
 from smsbridge.domain.message import Capability, Interaction, Message, Notice, OutboundPart, Part
@@ -194,6 +204,7 @@ class PlainCarrier:
         lookup=True,
         find=True,
         fetch_status=True,
+        listing="texts",
     )
     codes: ClassVar[Mapping[str, CodeMeaning]] = {}
     refusal: ClassVar[Response] = NOT_PROVEN
@@ -245,9 +256,30 @@ class PlainCarrier:
     def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
         if response.status == 404:
             return None
+        if response.status == 300:
+            raise Undecided("The carrier has 2 messages that could be this one.")
         if response.status != 200:
             raise LookupError("no answer")
         return Receipt(carrier_message_id=json.loads(response.body)["id"], status=Status.SENT)
+
+    def write_list(self, query: ListQuery) -> Request:
+        return Request(method="GET", url=f"https://plain.example/list/{query.to}/{query.page}")
+
+    def read_list(self, query: ListQuery, response: Response) -> Listed:
+        if response.status != 200:
+            raise LookupError(f"The carrier answered HTTP {response.status}.")
+        body = json.loads(response.body)
+        events = [_read_listed(entry, words=self.abilities.listing == "texts") for entry in body["listed"]]
+        return Listed(events=tuple(events), next_page=body["next"], unreadable=body.get("unreadable", 0))
+
+    def write_list_media(self, text: InboundMessage) -> Request:
+        return Request(method="GET", url=f"https://plain.example/media-of/{text.carrier_message_id}")
+
+    def read_list_media(self, text: InboundMessage, response: Response) -> InboundMessage:
+        if response.status != 200:
+            raise LookupError(f"The carrier answered HTTP {response.status}.")
+        media = tuple(InboundMedia(url=url) for url in json.loads(response.body))
+        return replace(text, media=media, media_missing=text.media_missing - len(media))
 
     def write_fetch_status(self, carrier_message_id: str) -> Request:
         return Request(method="GET", url=f"https://plain.example/messages/{carrier_message_id}")
@@ -282,6 +314,18 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
     if event.get("type") == "ping":
         return Ignored(reason="ping")
     return Unrecognized(reason="unknown type")
+
+
+def _read_listed(entry: Mapping[str, Any], *, words: bool) -> InboundMessage | Withheld:
+    came = {
+        "carrier_message_id": entry["id"],
+        "from_number": entry["from"],
+        "to_number": entry["to"],
+        "carrier_at_ms": entry["at_ms"],
+    }
+    if not words:
+        return Withheld(**came)
+    return InboundMessage(**came, text=entry["text"], media_missing=entry.get("attachments", 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

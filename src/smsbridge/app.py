@@ -27,6 +27,7 @@ from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
 from smsbridge.disk import DiskLimits, DiskWatch
+from smsbridge.flows.catch_up import ensure_catch_up
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.restoring import is_sending_paused
 from smsbridge.flows.spooling import take_up_spooled
@@ -127,6 +128,7 @@ class Daemon:
         roll = Roll(store=store, clock=bridge.clock, meter=meter)
         released = await roll.begin(alone=store.is_exclusive)
         await store.write(lambda tx: ensure_upkeep(tx, bridge))
+        await store.write(lambda tx: ensure_catch_up(tx, bridge))
         depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
         if await store.read(is_sending_paused):
             self._log.warning("sending.paused", cure="smsbridge restore finish")

@@ -81,6 +81,14 @@ METRICS: Final[dict[str, Metric]] = {
     "uncertain_resolved_total": Metric(
         kind="counter", help="Uncertain sends that were settled, and how.", labels=("carrier", "how")
     ),
+    "catch_up_texts_total": Metric(
+        kind="counter",
+        help="Texts that were not pushed and were found by asking the carrier: whole, or with their words withheld.",
+        labels=("carrier", "outcome"),
+    ),
+    "catch_up_gaps_total": Metric(
+        kind="counter", help="Stretches of time for which texts may be missing, by why.", labels=("carrier", "reason")
+    ),
     "media_bytes_total": Metric(kind="counter", help="Bytes of attachments.", labels=("direction", "outcome")),
     "media_rejected_total": Metric(kind="counter", help="Attachments that were not taken, by why.", labels=("reason",)),
     # --- the outbox and the store

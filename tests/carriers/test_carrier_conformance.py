@@ -9,6 +9,7 @@
 | answers.json | an answer to a send, and the outcome |
 | media.json | an attachment as announced, and the guarded download, or why there is none |
 | lookups.json, finds.json, statuses.json | a question, the request that asks it, an answer and what it says |
+| lists.json, list_media.json | the same for texts that came, and for the attachments of one |
 | signer.py | how the carrier signs: `sign(request, secret)`, `same_meaning(one, other)`, `HEADERS` |
 
 A webhook without a signature of its own is signed before it is shown to the adapter. Records are written as their
@@ -38,7 +39,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsbridge.carriers import load_carriers
-from smsbridge.contracts.carrier import AccountUrls, Carrier, FindQuery
+from smsbridge.contracts.carrier import AccountUrls, Carrier, FindQuery, Listed, ListQuery, Undecided
 from smsbridge.domain.cause import NOT_CAPABLE, WRONG_SENDER, Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import Ignored, InboundMedia, InboundMessage, OptOut, Receipt, Unrecognized
@@ -216,6 +217,8 @@ def test_a_carrier_brings_every_case_or_says_why_it_cannot_have_it(name: str) ->
         assert bool(load(name, f"{file}.json")) == getattr(abilities, ability), (
             f"{file}.json against abilities.{ability}"
         )
+    lists = abilities.listing != "nothing"
+    assert (bool(load(name, "lists.json")), bool(load(name, "list_media.json"))) == (lists, lists and abilities.media)
 
 
 @every_carrier
@@ -526,6 +529,11 @@ def test_every_status_with_any_body_gives_an_outcome(name: str) -> None:
                         "from",
                         "body",
                         "direction",
+                        "date_sent",
+                        "num_media",
+                        "next_page_uri",
+                        "media_list",
+                        "uri",
                     ]
                 ),
                 it,
@@ -550,7 +558,18 @@ def test_no_answer_breaks_a_reader(name: str, body: bytes, status: int, retry_af
             found: Any = adapter.read_find(query_of({}), response)
         except LookupError as error:
             found = error
-        assert found is None or type(found) in (Receipt, LookupError)
+        assert found is None or type(found) in (Receipt, LookupError, Undecided)
+    if adapter.abilities.listing != "nothing":
+        text = InboundMessage(carrier_message_id="MM1", from_number="", to_number="", text="", media_missing=1)
+        for read in (
+            lambda: adapter.read_list(list_query_of({}), response),
+            lambda: adapter.read_list_media(text, response),
+        ):
+            try:
+                listed: Any = read()
+            except LookupError as error:
+                listed = error
+            assert type(listed) in (Listed, InboundMessage, LookupError)
 
 
 # --- media, lookups, finding again ------------------------------------------------------------------------------------
@@ -560,6 +579,11 @@ def query_of(changed: dict[str, Any]) -> FindQuery:
     known = {"ref": "msg_1.1.1", "sender": "+14155550199", "to": "+14155550142", "text": "Yes, it is ready."}
     known |= {"has_media": False, "sent_after_ms": 1_793_714_818_000, "known_ids": []} | changed
     return FindQuery(**{**known, "known_ids": frozenset(known["known_ids"])})
+
+
+def list_query_of(changed: dict[str, Any]) -> ListQuery:
+    known = {"to": "+14155550199", "since_ms": 1_793_714_400_000, "until_ms": 1_793_718_000_000}
+    return ListQuery(**(known | changed))
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
@@ -614,6 +638,38 @@ def test_a_lost_send_is_found_again_or_not_there_or_undecided(name: str, case: d
             adapter.read_find(query, read_response(case["response"]))
         return
     assert said(adapter.read_find(query, read_response(case["response"]))) == case["receipt"]
+
+
+@pytest.mark.parametrize(("name", "case"), cases("lists.json"))
+def test_what_came_can_be_listed_a_page_at_a_time(name: str, case: dict[str, Any]) -> None:
+    adapter, query = build(name, **case.get("settings", {})), list_query_of(case.get("query", {}))
+    request = adapter.write_list(query)
+    if "request" in case:
+        assert written(request) == case["request"]
+    assert_hidden(name, request)
+    if "unlisted" in case:
+        with pytest.raises(LookupError, match=case["unlisted"]):
+            adapter.read_list(query, read_response(case["response"]))
+        return
+    listed = adapter.read_list(query, read_response(case["response"]))
+    assert [kind_and(event) for event in listed.events] == case["events"]
+    assert (listed.next_page, listed.unreadable) == (case.get("next_page", ""), case.get("unreadable", 0))
+
+
+@pytest.mark.parametrize(("name", "case"), cases("list_media.json"))
+def test_the_attachments_of_a_listed_text_can_be_asked_for(name: str, case: dict[str, Any]) -> None:
+    adapter, text = build(name), InboundMessage(**case["text"])
+    request = adapter.write_list_media(text)
+    if "request" in case:
+        assert written(request) == case["request"]
+    assert_hidden(name, request)
+    if "unlisted" in case:
+        with pytest.raises(LookupError, match=case["unlisted"]):
+            adapter.read_list_media(text, read_response(case["response"]))
+        return
+    whole = adapter.read_list_media(text, read_response(case["response"]))
+    assert said(whole) == case["whole"]
+    assert [adapter.write_media_fetch(media).request.url for media in whole.media] == [m.url for m in whole.media]
 
 
 @pytest.mark.parametrize(("name", "case"), cases("statuses.json"))

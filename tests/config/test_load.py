@@ -93,6 +93,9 @@ delayed_notice_after = "7s"
 max_text = 100
 stop_confirmation = "Bye."
 help_answer = "Call us."
+[catch_up]
+every = "1m"
+overlap = "2m"
 [delivery]
 first_wait = "3s"
 max_wait = "4s"

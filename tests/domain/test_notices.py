@@ -93,6 +93,7 @@ def test_what_is_only_possible_sounds_so_and_is_no_error(language: str, kind: No
         NoticeKind.OPTED_OUT,
         NoticeKind.OPTED_IN,
         NoticeKind.ATTACHMENT_PROBLEM,
+        NoticeKind.TEXT_WITHHELD,
         NoticeKind.DELAYED,
     }
     for why in WHYS:
@@ -120,6 +121,7 @@ def test_the_severities_are_those_of_the_desk() -> None:
         NoticeKind.DELIVERY_UNCERTAIN,
         NoticeKind.OPTED_OUT,
         NoticeKind.ATTACHMENT_PROBLEM,
+        NoticeKind.TEXT_WITHHELD,
     }
 
 

@@ -10,14 +10,23 @@ Where Twilio's pages leave something open, docs/carriers/twilio.md says what is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self, TypeGuard
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery
+from smsbridge.contracts.carrier import (
+    Abilities,
+    AccountUrls,
+    Carrier,
+    CodeMeaning,
+    FindQuery,
+    Listed,
+    ListQuery,
+    Undecided,
+)
 from smsbridge.contracts.settings import LOOPBACK, Reader, read_base_url, read_secret, read_settings, read_switch
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -36,7 +45,7 @@ from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
 from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text, sha256_hex
-from smsbridge.wire.times import read_date, read_retry_after_s
+from smsbridge.wire.times import read_date, read_retry_after_s, write_time
 
 API_URL: Final = "https://api.twilio.com"
 LOOKUP_URL: Final = "https://lookups.twilio.com"
@@ -550,6 +559,8 @@ _MAX_DIAGNOSED_CHARS: Final = 16_384
 """Of longer forms nobody is told why the signature is wrong: each guess costs another pass over the form."""
 _MAX_EVIDENCE_CHARS: Final = 500
 _FIND_PAGE_SIZE: Final = 50
+_LIST_PAGE_SIZE: Final = 500
+"""Half of what Twilio allows: a page of the longest texts there are still has less than 10 MB."""
 _FIND_SLACK_MS: Final = 5_000
 """Twilio writes whole seconds, and its clock is not ours."""
 _TRIAL_PREFIX: Final = "Sent from your Twilio trial account - "
@@ -575,6 +586,7 @@ class Twilio:
         find=True,
         fetch_status=True,
         answers_stop=True,
+        listing="texts",
     )
     codes: ClassVar[Mapping[str, CodeMeaning]] = CODES
     refusal: ClassVar[Response] = NOT_PROVEN
@@ -754,23 +766,64 @@ class Twilio:
         return Request(method="GET", url=address, headers=self._headers())
 
     def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
-        if response.status != 200:
-            raise LookupError(f"Twilio answered HTTP {response.status}.")
-        answer = _json_object(response.body)
-        listed = answer.get("messages")
-        if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-            raise LookupError("Twilio's answer is not a list of messages.")
+        answer, listed = _read_list_of(response, "messages")
         possible = [entry for entry in listed if _may_be(entry, query)]
         same = [entry for entry in possible if _says(entry, query.text)]
         if len(same) == 1:
             return _read_message(same[0], part_ref=query.ref)
         if same:
-            raise LookupError(f"Twilio has {len(same)} messages that could be this one.")
+            raise Undecided(f"Twilio has {len(same)} messages that could be this one.")
         if possible and self.smart_encoded:
             raise LookupError("Twilio has a message that could be this one with its characters replaced.")
-        if answer.get("next_page_uri") and not _reaches_back(listed, query.sent_after_ms):
+        if answer.get("next_page_uri") and not _reaches_back(listed, query.sent_after_ms, _created_at_ms):
             raise LookupError("Twilio has more messages between the two than one page holds.")
         return None
+
+    def write_list(self, query: ListQuery) -> Request:
+        """https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
+
+        That page knows whole days only, and Twilio's own package writes times to the second. If Twilio reads the day
+        and no more, the list is longer and holds what is wanted all the same.
+        """
+        if query.page:
+            return Request(method="GET", url=self.api_url + query.page, headers=self._headers())
+        filters = [
+            ("To", query.to),
+            ("DateSent>", _write_second(query.since_ms)),
+            ("DateSent<", _write_second(query.until_ms)),
+            ("PageSize", str(_LIST_PAGE_SIZE)),
+        ]
+        address = f"{self._messages_url}.json?{write_form(filters).decode()}"
+        return Request(method="GET", url=address, headers=self._headers())
+
+    def read_list(self, query: ListQuery, response: Response) -> Listed:
+        """What Twilio takes for a machine's answer or a one-time code (30038, 30039) is not `received`: Twilio does not
+        post it either."""
+        answer, listed = _read_list_of(response, "messages")
+        inbound = [
+            entry for entry in listed if entry.get("direction") == "inbound" and entry.get("status") == "received"
+        ]
+        texts = [text for entry in inbound if (text := _read_listed(entry)) is not None]
+        next_page = "" if _reaches_back(listed, query.since_ms, _came_at_ms) else _text(answer.get("next_page_uri"))
+        if next_page and not next_page.startswith(f"/{_API_VERSION}/Accounts/{self.account_sid}/Messages.json?"):
+            raise LookupError("Twilio's next page is not one of this list.")
+        return Listed(events=tuple(texts), next_page=next_page, unreadable=len(inbound) - len(texts))
+
+    def write_list_media(self, text: InboundMessage) -> Request:
+        """https://www.twilio.com/docs/messaging/api/media-resource#read-multiple-media-resources"""
+        address = f"{self._messages_url}/{quote(text.carrier_message_id, safe='')}/Media.json"
+        return Request(method="GET", url=address, headers=self._headers())
+
+    def read_list_media(self, text: InboundMessage, response: Response) -> InboundMessage:
+        if response.status == 404:
+            return text
+        _, listed = _read_list_of(response, "media_list")
+        media = tuple(
+            InboundMedia(url=self.api_url + uri.removesuffix(".json"), content_type=_text(entry.get("content_type")))
+            for entry in listed[:_MAX_MEDIA_LISTED]
+            if _MEDIA_PATH.fullmatch((uri := _text(entry.get("uri"))).removesuffix(".json"))
+        )
+        return replace(text, media=media, media_missing=max(text.media_missing - len(media), 0))
 
     def write_fetch_status(self, carrier_message_id: str) -> Request:
         address = f"{self._messages_url}/{quote(carrier_message_id, safe='')}.json"
@@ -1086,7 +1139,7 @@ def _read_message(message: Mapping[str, Any], *, part_ref: str) -> Receipt:
 
 def _may_be(message: Mapping[str, Any], query: FindQuery) -> bool:
     """Whether this could be the send that is looked for, leaving aside what it says."""
-    created_ms = _read_date_ms(message.get("date_created"))
+    created_ms = _created_at_ms(message)
     return (
         _SID.fullmatch(_text(message.get("sid"))) is not None
         and message.get("sid") not in query.known_ids
@@ -1102,15 +1155,57 @@ def _says(message: Mapping[str, Any], text: str) -> bool:
     return _text(message.get("body")) in (text, _TRIAL_PREFIX + text)
 
 
-def _reaches_back(listed: Sequence[Mapping[str, Any]], sent_after_ms: int) -> bool:
-    """Whether the page, newest first, ends before the send: then no later page can hold it.
+def _read_list_of(response: Response, name: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """A page of a list and its entries. Raises LookupError for whatever else."""
+    if response.status != 200:
+        raise LookupError(f"Twilio answered HTTP {response.status}.")
+    answer = _json_object(response.body)
+    listed = answer.get(name)
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise LookupError(f"Twilio's answer is not a list of {name.removesuffix('_list')}.")
+    return answer, listed
+
+
+def _read_listed(entry: Mapping[str, Any]) -> InboundMessage | None:
+    """A text that came, as the list has it: the words are whole, attachments are only counted."""
+    sid = _text(entry.get("sid"))
+    if not _SID.fullmatch(sid) or not (_text(entry.get("from")) and _text(entry.get("to"))):
+        return None
+    return InboundMessage(
+        carrier_message_id=sid,
+        from_number=_text(entry.get("from")),
+        to_number=_text(entry.get("to")),
+        text=_text(entry.get("body")),
+        media_missing=_count(_text(entry.get("num_media"))),
+        carrier_at_ms=_came_at_ms(entry),
+    )
+
+
+def _came_at_ms(entry: Mapping[str, Any]) -> int | None:
+    """When Twilio called the webhook; when it had the text, if it never did."""
+    sent_ms = _read_date_ms(entry.get("date_sent"))
+    return _created_at_ms(entry) if sent_ms is None else sent_ms
+
+
+def _created_at_ms(entry: Mapping[str, Any]) -> int | None:
+    return _read_date_ms(entry.get("date_created"))
+
+
+def _write_second(at_ms: int) -> str:
+    return write_time(at_ms)[: len("2026-11-03T14:06:58")] + "Z"
+
+
+def _reaches_back(
+    listed: Sequence[Mapping[str, Any]], to_ms: int, at_ms: Callable[[Mapping[str, Any]], int | None]
+) -> bool:
+    """Whether the page, newest first, goes back further than that: then no later page can hold what is wanted.
 
     No page of Twilio's promises the order, so it is read from the answer itself.
     """
-    dates = [_read_date_ms(message.get("date_created")) for message in listed]
+    dates = [at_ms(message) for message in listed]
     known = [date for date in dates if date is not None]
     in_order = len(known) == len(dates) and known == sorted(known, reverse=True)
-    return in_order and bool(known) and known[-1] < sent_after_ms - _FIND_SLACK_MS
+    return in_order and bool(known) and known[-1] < to_ms - _FIND_SLACK_MS
 
 
 def _lookup_reason(line_type: str, capable: SmsCapable, *, valid: bool) -> str:

@@ -254,6 +254,18 @@ class SendingSection(Section):
     help_answer: str = Field(default="", description="Sent after HELP, unless the carrier answers it. Empty: nothing.")
 
 
+class CatchUpSection(Section):
+    """Texts that a carrier could not push. It is asked for them on every start, and from time to time."""
+
+    every: Duration = Field(
+        default=300_000, description="How often the list of each number is read; 0: never, not at a start either."
+    )
+    overlap: Duration = Field(
+        default=900_000,
+        description="How far before the end of one look the next begins: for carriers that list a text late.",
+    )
+
+
 class DeliverySection(Section):
     """Telling desktops."""
 
@@ -374,6 +386,7 @@ class Settings(Section):
     interactions: InteractionsSection = InteractionsSection()
     desk: DeskSection = DeskSection()
     sending: SendingSection = SendingSection()
+    catch_up: CatchUpSection = CatchUpSection()
     delivery: DeliverySection = DeliverySection()
     api: ApiSection = ApiSection()
     notices: NoticesSection = NoticesSection()
@@ -455,6 +468,8 @@ def policy_of(settings: Settings) -> Policy:
         settle_after_ms=sending.settle_after,
         uncertain=sending.uncertain,
         unconfirmed_after_ms=sending.unconfirmed_after,
+        catch_up_every_ms=settings.catch_up.every,
+        catch_up_overlap_ms=settings.catch_up.overlap,
         delayed_notice_after_ms=sending.delayed_notice_after,
         capability_memory_ms=settings.numbers.remember,
         link_ttl_ms=media.link_life,

@@ -97,6 +97,10 @@ class Policy:
     """When, after an uncertain send, the carrier is asked whether it has it."""
     uncertain: UncertainPolicy = "hold"
     unconfirmed_after_ms: int = 24 * 3_600_000
+    catch_up_every_ms: int = 300_000
+    """How often a carrier is asked for texts that it could not push; 0: never, not even at a start."""
+    catch_up_overlap_ms: int = 900_000
+    """How far before the end of one look the next one begins."""
     delayed_notice_after_ms: int = 15_000
     capability_memory_ms: int = 30 * 86_400_000
     link_ttl_ms: int = 24 * 3_600_000

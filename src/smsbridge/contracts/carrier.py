@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.events import CarrierEvent, InboundMedia, Receipt
+from smsbridge.domain.events import CarrierEvent, InboundMedia, InboundMessage, Receipt, Withheld
 from smsbridge.domain.message import Capability, OutboundPart
 from smsbridge.domain.outcome import SendOutcome
 from smsbridge.wire.http import Fetch, Request, Response
+
+Listing = Literal["nothing", "ids", "texts"]
+"""What a carrier tells of texts that came to us when it is asked: nothing, that they came, or what they say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +41,11 @@ class Abilities:
     """The state of a sent message can be asked for by its carrier id."""
     answers_stop: bool = False
     """The carrier itself sends the confirmation that the law allows after STOP."""
+    listing: Listing = "nothing"
+    pushes_for_ms: int = 60_000
+    """How long after a text came the carrier may still be pushing it. Younger ones are no business of a listing."""
+    repeat_safe_ms: int | None = None
+    """A send that is repeated with the same `ref` makes no second text for so long; None: it does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +78,33 @@ class FindQuery:
     sent_after_ms: int
     known_ids: frozenset[str]
     """Carrier ids that belong to other messages and therefore cannot be this one."""
+
+
+class Undecided(LookupError):
+    """The carrier has several messages that could be the one that is looked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListQuery:
+    """Which texts are wanted: those that came to `to`, one of our senders, from `since_ms` on and before `until_ms`."""
+
+    to: str
+    since_ms: int
+    until_ms: int
+    page: str = ""
+    """Where the page begins, in the words of the page before; empty: the first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """One page of a list."""
+
+    events: tuple[InboundMessage | Withheld, ...]
+    """Newest first, over all pages. More than was asked for does no harm: what has a time outside is left out."""
+    next_page: str = ""
+    """Empty when what follows cannot be wanted."""
+    unreadable: int = 0
+    """Entries that may be texts and could not be understood."""
 
 
 class Carrier(Protocol):
@@ -139,8 +174,28 @@ class Carrier(Protocol):
     def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
         """The message with its present state, or None if it is certainly not there.
 
-        Raises LookupError when the answer does not decide it (an error, two candidates), with the reason.
+        Raises LookupError when the answer does not decide it, with the reason; Undecided when it is that there are
+        two candidates.
         """
+        ...
+
+    def write_list(self, query: ListQuery) -> Request:
+        """Ask which texts came. Only where `abilities.listing` says more than `nothing`."""
+        ...
+
+    def read_list(self, query: ListQuery, response: Response) -> Listed:
+        """A text whose attachments the list only counts has them in `media_missing`.
+
+        Raises LookupError when the answer is no page of a list, with the reason.
+        """
+        ...
+
+    def write_list_media(self, text: InboundMessage) -> Request:
+        """Ask for the attachments of a text that a list only counts them of."""
+        ...
+
+    def read_list_media(self, text: InboundMessage, response: Response) -> InboundMessage:
+        """The text with those that are still there. Raises LookupError when the answer does not say."""
         ...
 
     def write_fetch_status(self, carrier_message_id: str) -> Request:

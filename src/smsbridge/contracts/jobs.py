@@ -65,12 +65,16 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Later:
-    """The job stays at the head of its lane until `due_at_ms`. `counts=False`: the attempt did not really happen."""
+    """The job stays at the head of its lane until `due_at_ms`. `counts=False`: the attempt did not really happen.
+
+    `alert`: whoever runs the bridge has to know how this attempt ended.
+    """
 
     due_at_ms: int
     write: Callable[[Tx], None] = nothing
     counts: bool = True
     crashes: int = 0
+    alert: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -50,6 +50,16 @@ class InboundMessage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Withheld:
+    """A text that came, of which the carrier lists that it came and not what it says. No webhook holds one."""
+
+    carrier_message_id: str
+    from_number: str
+    to_number: str
+    carrier_at_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Receipt:
     """A carrier's word on a message of ours.
 
@@ -89,7 +99,7 @@ class Unrecognized:
     reason: str
 
 
-CarrierEvent = InboundMessage | Receipt | OptOut | Ignored | Unrecognized
+CarrierEvent = InboundMessage | Withheld | Receipt | OptOut | Ignored | Unrecognized
 
 
 class Command(StrEnum):

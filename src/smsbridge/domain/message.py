@@ -188,6 +188,7 @@ class NoticeKind(StrEnum):
     OPTED_IN = "opted_in"
     ATTACHMENT_PROBLEM = "attachment_problem"
     ATTACHMENT_REFUSED = "attachment_refused"
+    TEXT_WITHHELD = "text_withheld"
     CONTENT_REJECTED = "content_rejected"
     DELAYED = "delayed"
     SERVICE_PROBLEM = "service_problem"

@@ -209,6 +209,11 @@ ENGLISH: Final = Catalogue(
             advice="Ask the contact to check the file format and send it again.",
             admin="Inbound media could not be decoded within our limits.[ {reason}]",
         ),
+        (NoticeKind.TEXT_WITHHELD, None): NoticeTexts(
+            text="A text from [{contact}|the contact] is lost. It came while we were out of reach.",
+            advice="Ask the contact to send it again.",
+            admin="The carrier gave up pushing it, and lists that it came but not what it says.",
+        ),
         # --- what we would send
         (NoticeKind.ATTACHMENT_REFUSED, None): NoticeTexts(
             text="Attachment not sent. The carrier does not take it.",

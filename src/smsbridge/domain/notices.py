@@ -104,7 +104,12 @@ def _severity(kind: NoticeKind, certainty: Certainty) -> Severity:
     match kind:
         case NoticeKind.OPTED_IN | NoticeKind.DELAYED:
             return Severity.INFO
-        case NoticeKind.OPTED_OUT | NoticeKind.DELIVERY_UNCERTAIN | NoticeKind.ATTACHMENT_PROBLEM:
+        case (
+            NoticeKind.OPTED_OUT
+            | NoticeKind.DELIVERY_UNCERTAIN
+            | NoticeKind.ATTACHMENT_PROBLEM
+            | NoticeKind.TEXT_WITHHELD
+        ):
             return Severity.WARNING
         case (
             NoticeKind.WRONG_SENDER_NUMBER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Account, Bridge
@@ -20,6 +21,7 @@ from smsbridge.domain.events import (
     OptOutKind,
     Receipt,
     Unrecognized,
+    Withheld,
 )
 from smsbridge.domain.interaction import OPEN, EndReason, State
 from smsbridge.domain.journal import EventType
@@ -117,24 +119,24 @@ def read_events(account: Account, request: Request) -> list[CarrierEvent]:
 
 
 def accept_events(
-    tx: Tx, bridge: Bridge, account: Account, request: Request, events: list[CarrierEvent]
+    tx: Tx, bridge: Bridge, account: Account, request: Request | None, events: Sequence[CarrierEvent]
 ) -> list[tuple[Arrived, str]]:
-    """One transaction for the whole request; one recorded outcome for each event."""
+    """One transaction for the whole request; one recorded outcome for each event. `request` is None for what the
+    carrier did not post and was found in its list."""
     outcomes = []
     for event in events:
         outcome, reason = _accept(tx, bridge, account, event)
         outcomes.append((outcome, reason))
-        kept = outcome in _KEPT_WHOLE
         tx.add_arrival(
             Arrival(
                 id=bridge.ids.new("arr_"),
                 source="carrier",
                 account=account.name,
                 outcome=outcome,
-                reason=reason,
+                reason=reason if request else LISTED,
                 kind=_KINDS[type(event)],
                 at_ms=bridge.now_ms(),
-                request=write_request(request) if kept else b"",
+                request=write_request(request) if request and outcome in _KEPT_WHOLE else b"",
             )
         )
     return outcomes
@@ -203,6 +205,8 @@ def _accept(tx: Tx, bridge: Bridge, account: Account, event: CarrierEvent) -> tu
     match event:
         case InboundMessage():
             return accept_message(tx, bridge, account, event)
+        case Withheld():
+            return _accept_withheld(tx, bridge, account, event)
         case Receipt():
             return accept_receipt(tx, bridge, account.name, event)
         case OptOut():
@@ -217,14 +221,8 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
     """A text from a contact: contact, conversation, interaction, message, attachments, jobs."""
     if tx.has_inbound(account.name, event.carrier_message_id):
         return Arrived.DUPLICATE, "message"
-    number = read_sender_of_text(clean_text(event.from_number)).number
-    sender = _our_sender(event.to_number)
     now_ms = bridge.now_ms()
-    thread = tx.thread(number, sender)
-    contact = thread.contact if thread else interactions.new_contact(bridge, number)
-    if thread is None:
-        tx.insert_contact(contact)
-    interaction, is_new = _interaction_for(tx, bridge, account, contact, thread, sender)
+    interaction, is_new = _interaction_of(tx, bridge, account, event)
     text = clean_text(event.text)
     segments = count_segments(text)
     attachments = _announced(bridge, event)
@@ -234,9 +232,9 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
         direction=Direction.INBOUND,
         conversation_id=interaction.conversation_id,
         interaction_id=interaction.id,
-        contact_id=contact.id,
-        contact_number=number,
-        sender=sender,
+        contact_id=interaction.contact_id,
+        contact_number=interaction.contact_number,
+        sender=interaction.sender,
         account=account.name,
         text=text,
         status=Status.RECEIVED,
@@ -267,8 +265,45 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
     for attachment in attachments:
         _take_care_of(tx, bridge, interaction, replace(attachment, message_id=message.id), message, seq)
     _obey_keyword(tx, bridge, account, interaction, event, text)
-    tx.forget_capability(number)  # whatever was learnt or looked up, this number evidently can text
+    tx.forget_capability(message.contact_number)  # whatever was learnt or looked up, this number evidently can text
     return Arrived.STORED, "message"
+
+
+def is_known(tx: Tx, account: str, event: InboundMessage | Withheld) -> bool:
+    """Whether this text, or that it came, is in the transcript already."""
+    if tx.has_inbound(account, event.carrier_message_id):
+        return True
+    return isinstance(event, Withheld) and tx.has_notice(_withheld_key(account, event))
+
+
+def _withheld_key(account: str, event: Withheld) -> str:
+    return f"withheld:{account}:{event.carrier_message_id}"
+
+
+def _accept_withheld(tx: Tx, bridge: Bridge, account: Account, event: Withheld) -> tuple[Arrived, str]:
+    """Only that a text came is known: the agent is told where it would stand. Should the carrier push it after all, it
+    is a text like any other."""
+    if is_known(tx, account.name, event):
+        return Arrived.DUPLICATE, "withheld"
+    interaction, is_new = _interaction_of(tx, bridge, account, event)
+    if not is_new:
+        tx.touch_conversation(interaction.conversation_id, account.name, bridge.now_ms())
+        tx.touch_interaction(interaction.id, bridge.now_ms())
+    raise_notice(tx, bridge, NoticeKind.TEXT_WITHHELD, None, interaction, key=_withheld_key(account.name, event))
+    return Arrived.STORED, "withheld"
+
+
+def _interaction_of(
+    tx: Tx, bridge: Bridge, account: Account, event: InboundMessage | Withheld
+) -> tuple[Interaction, bool]:
+    """The interaction that a text belongs to, and whether its conversation was touched just now."""
+    number = read_sender_of_text(clean_text(event.from_number)).number
+    sender = _our_sender(event.to_number)
+    thread = tx.thread(number, sender)
+    contact = thread.contact if thread else interactions.new_contact(bridge, number)
+    if thread is None:
+        tx.insert_contact(contact)
+    return _interaction_for(tx, bridge, account, contact, thread, sender)
 
 
 def _our_sender(to_number: str) -> str:
@@ -282,7 +317,6 @@ def _our_sender(to_number: str) -> str:
 def _interaction_for(
     tx: Tx, bridge: Bridge, account: Account, contact: Contact, thread: Thread | None, sender: str
 ) -> tuple[Interaction, bool]:
-    """The interaction the text belongs to, and whether its conversation was touched just now."""
     conversation = thread.conversation if thread else None
     newest = thread.interaction if thread else None
     if newest is not None:
@@ -373,7 +407,7 @@ def _obey_keyword(
     known = tx.opt_out(interaction.sender, interaction.contact_number)
     is_opted_out = known is not None and known.opted_out
     kind = event.opt_out or read_keyword(text, opted_out=is_opted_out)
-    if kind is None:
+    if kind is None or (known is not None and _is_overtaken(kind, event.carrier_at_ms, known.changed_at_ms)):
         return
     answered = event.opt_out is not None or account.adapter.abilities.answers_stop
     match kind:
@@ -386,6 +420,15 @@ def _obey_keyword(
         case OptOutKind.HELP:
             if not answered and not is_opted_out and bridge.policy.help_answer:
                 send_system_text(tx, bridge, interaction, bridge.policy.help_answer, why=HELP_ANSWER)
+
+
+def _is_overtaken(kind: OptOutKind, carrier_at_ms: int | None, changed_at_ms: int) -> bool:
+    """Whether the contact has said something newer since: a text found in the carrier's list may be hours old. Where
+    the two clocks do not tell, they get no texts."""
+    if carrier_at_ms is None:
+        return False
+    slack_ms = -_CLOCKS_APART_MS if kind is OptOutKind.START else _CLOCKS_APART_MS
+    return carrier_at_ms + slack_ms < changed_at_ms
 
 
 def stop(tx: Tx, bridge: Bridge, interaction: Interaction, *, key: str) -> None:
@@ -427,11 +470,16 @@ _PATIENCE_S = 1.2
 """The least patient carrier waits 2 s (Telnyx). Should it be kept after all, what the spool has is a duplicate."""
 _TAKEN_WITHOUT_ROOM = (Receipt, OptOut)
 """What is small, ends something that was begun, and comes but once."""
+LISTED = "listed"
+"""The reason in the record of what the carrier did not post and was found in its list."""
+
+_CLOCKS_APART_MS = 2_000
 _LARGEST_KEPT = 32_768  # ten segments in any encoding are half of it
 _LONGEST_KEYWORD = 40
 _KEPT_WHOLE = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})
 _KINDS = {
     InboundMessage: "message",
+    Withheld: "withheld",
     Receipt: "receipt",
     OptOut: "opt_out",
     Ignored: "ignored",

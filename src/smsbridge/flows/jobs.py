@@ -8,7 +8,7 @@ from typing import Any
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job, JobEnd, JobKind
 from smsbridge.contracts.store import Tx
-from smsbridge.flows import confirming, desktop, lanes, media, sending, upkeep
+from smsbridge.flows import catch_up, confirming, desktop, lanes, media, sending, upkeep
 
 
 def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
@@ -20,6 +20,7 @@ def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
         _kind(bridge, lanes.DELIVER, desktop.begin_deliver, desktop.deliver),
         _kind(bridge, lanes.FETCH, media.begin_fetch, media.fetch, media.give_up_fetch),
         _kind(bridge, lanes.PREPARE, media.begin_prepare, media.prepare, media.give_up_prepare),
+        _kind(bridge, lanes.CATCH_UP, catch_up.begin_catch_up, catch_up.catch_up, catch_up.give_up_catch_up),
         _kind(bridge, lanes.UPKEEP, upkeep.begin_upkeep, upkeep.keep_up, upkeep.give_up_upkeep),
     )
     return {kind.name: kind for kind in kinds}
@@ -35,6 +36,7 @@ def queues(bridge: Bridge, waiting: Collection[str] = ()) -> Mapping[str, int]:
         **dict.fromkeys(waiting, 1),
         **{lanes.send_queue(account.name): account.concurrency for account in bridge.accounts.values()},
         **{lanes.deliver_queue(each.name): each.concurrency for each in bridge.desktops.values()},
+        **{lanes.catch_up_queue(account.name): 1 for account in bridge.accounts.values()},
         lanes.MEDIA_QUEUE: 8,
         lanes.UPKEEP_QUEUE: 1,
     }

@@ -12,6 +12,7 @@ PREPARE: Final = "prepare_media"
 SETTLE: Final = "settle"
 CONFIRM: Final = "confirm"
 UPKEEP: Final = "upkeep"
+CATCH_UP: Final = "catch_up"
 
 MEDIA_QUEUE: Final = "media"
 UPKEEP_QUEUE: Final = "upkeep"
@@ -25,6 +26,15 @@ def send_lane(conversation_id: str) -> str:
     """Texts from one sender to one contact leave in the order they were written. A lane names no number: rows of
     jobs and dead letters outlive the erasure of a person."""
     return f"{SEND}:{conversation_id}"
+
+
+def catch_up_queue(account: str) -> str:
+    return f"{CATCH_UP}:{account}"
+
+
+def catch_up_lane(account: str, sender: str) -> str:
+    """The list of one of our numbers is read by one daemon at a time."""
+    return f"{CATCH_UP}:{account}:{sender}"
 
 
 def deliver_queue(desktop: str) -> str:

@@ -273,7 +273,8 @@ class Worker:
     def _report(self, job: Job, end: JobEnd, elapsed_ms: int) -> None:
         facts = {"outcome": type(end).__name__.lower(), **end.facts}
         self._meter.count("jobs_total", kind=job.kind, end=type(end).__name__.lower())
-        log = self._log.warning if isinstance(end, Buried) else self._log.info
+        needs_a_look = isinstance(end, Buried) or (isinstance(end, Later) and end.alert)
+        log = self._log.warning if needs_a_look else self._log.info
         log("job.ended", kind=job.kind, job=job.id, attempt=job.attempt, elapsed_ms=elapsed_ms, **facts)
 
     async def _let_finish(self) -> None:

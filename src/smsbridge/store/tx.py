@@ -429,6 +429,9 @@ class SqlTx:
     def insert_notice(self, notice: Notice) -> bool:
         return self._rows.run("insert_notice", records.write_notice(notice)) == 1
 
+    def has_notice(self, key: str) -> bool:
+        return self._rows.one("has_notice", {"key": key}) is not None
+
     def notice(self, notice_id: str) -> Notice | None:
         row = self._rows.one("notice", {"id": notice_id})
         return records.read_notice(row) if row else None
@@ -719,6 +722,9 @@ class SqlTx:
         if head_is_free:
             self._advance_lane(lane)
         return len(waiting)
+
+    def has_lane(self, lane: str) -> bool:
+        return self._rows.one("has_lane", {"lane": lane}) is not None
 
     def next_due_ms(self, queue: str) -> int | None:
         row = self._rows.one("next_due", {"queue": queue})

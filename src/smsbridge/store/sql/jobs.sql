@@ -102,6 +102,9 @@ SELECT id FROM jobs WHERE lane = :lane AND ref = :ref AND is_running = 0;
 --postgres -- name: due_queues
 --postgres SELECT DISTINCT queue FROM lanes WHERE due_at_ms <= :now_ms;
 
+-- name: has_lane
+SELECT 1 FROM lanes WHERE lane = :lane;
+
 -- name: next_due
 SELECT min(due_at_ms) FROM lanes WHERE queue = :queue;
 

@@ -188,6 +188,9 @@ VALUES (:id, :key, :kind, :cause, :certainty, :severity, :text, :admin_text, :ad
         :conversation_id, :contact_id, :message_id, :account, :evidence, :created_at_ms, :acknowledged_at_ms)
 ON CONFLICT DO NOTHING;
 
+-- name: has_notice
+SELECT 1 FROM notices WHERE key = :key;
+
 -- name: notice
 SELECT {notice} FROM notices WHERE id = :id;
 

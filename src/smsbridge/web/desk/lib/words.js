@@ -34,6 +34,7 @@ export const NOTICE_ICONS = {
   opted_in: "circle-check",
   attachment_problem: "image-off",
   attachment_refused: "image-off",
+  text_withheld: "triangle-alert",
   content_rejected: "triangle-alert",
   delayed: "clock-3",
   service_problem: "plug",
