@@ -30,6 +30,7 @@ VERBS: Final = {
     "agents": ("administer", "Who may sign in at the built-in desk."),
     "quarantine": ("administer", "Webhooks that were refused or not understood, kept as they came."),
     "dead-letters": ("administer", "Work that was given up: events a desktop never took, and the like."),
+    "brakes": ("administer", "Carriers, desktops and senders that nothing goes to just now."),
     "desktops": ("administer", "Agent systems that are told by webhook."),
     "readyz": ("ready", "Ask the running bridge whether it takes requests."),
     "healthcheck": ("ready", "The same as readyz, under the name that containers expect."),
