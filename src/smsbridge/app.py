@@ -268,6 +268,8 @@ def accounts_of(loaded: Loaded) -> dict[str, Account]:
             verification=section.verification,
             timeout_s=section.timeout / 1000,
             concurrency=section.concurrency,
+            rate_per_s=section.rate,
+            burst=section.burst,
             lookup=section.lookup,
         )
         for name, section in loaded.settings.carriers.items()

@@ -68,6 +68,15 @@ METRICS: Final[dict[str, Metric]] = {
     "desktop_request_seconds": Metric(
         kind="histogram", help="Deliveries to desktops.", labels=("desktop",), buckets=_SLOW
     ),
+    "events_parked_total": Metric(
+        kind="counter", help="Events that a desktop refused while it took others.", labels=("desktop",)
+    ),
+    "circuit_open": Metric(
+        kind="gauge", help="1 while a carrier or desktop does not work and is only probed.", labels=("target",)
+    ),
+    "target_held_seconds": Metric(
+        kind="gauge", help="How much longer a carrier or desktop has asked us to wait.", labels=("target",)
+    ),
     "delivery_lag_seconds": Metric(
         kind="histogram", help="From an event to its acknowledgement.", labels=("hop",), buckets=_LAG
     ),

@@ -28,6 +28,7 @@ from smsbridge.cli import main
 from smsbridge.cli.console import NotDone, ask_daemon
 from smsbridge.contracts.jobs import Buried, NewJob
 from smsbridge.contracts.store import Arrival, Arrived, Tx
+from smsbridge.domain.brake import NO_BRAKE
 from smsbridge.flows.inbound import write_request
 from smsbridge.simulator import Simulator, SimulatorSettings
 from smsbridge.simulator.signature import sign
@@ -301,6 +302,23 @@ def test_dead_letters_are_listed_replayed_and_dropped(place: Any) -> None:
     gone = place.run("dead-letters", "drop", second, "x")
     assert gone.exit_code == 1
     assert "x: id must be the number of a dead letter." in gone.stderr
+
+
+def test_what_is_braked_is_listed_and_released(place: Any) -> None:
+    assert place.ask("brakes", "list") == []
+    held = NO_BRAKE.held(4_000_000_000_000, "rate_limited 20429")
+    in_store(place.folder, lambda tx: tx.save_brake("send:twilio", held))
+    (shown,) = place.ask("brakes", "list")
+    assert shown == {
+        "target": "send:twilio",
+        "state": "held",
+        "since": None,
+        "next_try_at": "2096-10-02T07:06:40.000Z",
+        "reason": "rate_limited 20429",
+    }
+    assert place.run("brakes", "release", "send:twilio").stdout == "send:twilio is released.\n"
+    assert place.ask("brakes", "list") == []
+    assert place.run("brakes", "release", "send:vonage").exit_code == 1
 
 
 def test_a_desktop_that_was_switched_off_is_switched_on(place: Any) -> None:

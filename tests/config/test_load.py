@@ -100,6 +100,10 @@ overlap = "2m"
 first_wait = "3s"
 max_wait = "4s"
 max_age = "5s"
+[brakes]
+open_after = 7
+probe_every = "9s"
+park_after = 2
 [notices]
 language = "en-GB"
 [desk]

@@ -318,6 +318,7 @@ async def test_a_text_waiting_for_its_next_attempt_can_be_taken_back_and_the_nex
     await world.run_due()
     await world.write(lambda tx: outbound.cancel(tx, world.bridge, first.id))
     world.network.answer = lambda _request: ok({"id": "C"})
+    world.clock.now += 60_000
     await world.run_due()
     assert [sent["text"] for sent in world.sent()] == ["first", "second"]
     assert [(await world.message(each.id)).status for each in (first, second)] == [Status.CANCELLED, Status.SENT]

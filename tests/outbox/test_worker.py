@@ -2,16 +2,18 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fakes import CountingMeter, ManualClock
 from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, JobKind, Later, NewJob
 from smsbridge.contracts.store import StoreUnavailable, Tx
+from smsbridge.domain.brake import Brake
 from smsbridge.outbox.worker import CRASHES_ALLOWED, LEASE_MS, Worker
 from smsbridge.store.sqlite import SqliteStore
 
@@ -296,3 +298,70 @@ async def test_what_happened_is_written_down_however_long_the_store_takes(
         await shop.until(lambda: ("jobs_total", "buried", "kind") in shop.meter.counts)
     assert (shop.ended, await shop.letters()) == (["once"], ["job"])
     assert await shop.store.read(lambda tx: tx.meta("written")) == "at last"
+
+
+async def test_a_brake_is_told_of_once_and_its_end_too_and_the_work_goes_on(shop: Shop) -> None:
+    held = Brake().held(shop.clock.now_ms() + 5_000, "429")
+    await shop.store.write(lambda tx: tx.save_brake("q", held))
+    await shop.put("waits")
+    with capture_logs() as logs:
+        async with shop.open():
+            await shop.until(lambda: bool(told(logs)))
+            for _ in range(3):
+                await shop.pass_time(1_000)
+            await shop.store.write(lambda tx: tx.set_meta("looked", "yes"))
+            assert shop.begun == []
+            await shop.pass_time(2_000)
+            await shop.until(lambda: "waits" in shop.ended and len(told(logs)) == 2)
+    braked, released = told(logs)
+    assert (braked["event"], braked["state"], braked["reason"], braked["next_try_s"]) == (
+        "queue.braked",
+        "held",
+        "429",
+        5,
+    )
+    assert released["event"] == "queue.released"
+
+
+async def test_an_operator_who_releases_a_brake_wakes_the_worker(shop: Shop) -> None:
+    held = Brake().held(shop.clock.now_ms() + 3_600_000, "429")
+    await shop.store.write(lambda tx: tx.save_brake("q", held))
+    await shop.put("waits")
+    async with shop.open():
+        await shop.until(lambda: True)
+        await shop.store.write(lambda tx: tx.release_brake("q"))
+        await shop.until(lambda: shop.ended == ["waits"])
+
+
+async def test_while_a_circuit_is_open_one_job_at_a_time_is_begun_and_the_first_good_end_lets_all_go(
+    shop: Shop,
+) -> None:
+    now_ms = shop.clock.now_ms()
+    opened = Brake(opened_at_ms=now_ms, probe_at_ms=now_ms, probe_every_ms=1_000, failures=5)
+    await shop.store.write(lambda tx: tx.save_brake("q", opened))
+    works, looked = False, 0
+
+    async def probe(job: Job) -> JobEnd:
+        nonlocal looked
+        looked += 1
+        if not works:
+            return Later(due_at_ms=shop.clock.now_ms() + 1_000, counts=False)
+        shop.ended.append(job.ref)
+        return Done(write=lambda tx: tx.save_brake("q", tx.brake("q").took()))
+
+    shop.perform = probe
+    for n in range(5):
+        await shop.put(f"{n}", lane=f"lane {n}")
+    async with shop.open():
+        for looks in (1, 2):
+            await shop.until(lambda looks=looks: looked == looks)
+            assert shop.begun[-1].is_probe
+            works = looks == 2
+            shop.clock.now += 1_000
+            await shop.store.write(lambda tx: tx.save_brake("q", tx.brake("q")))
+        await shop.until(lambda: len(shop.ended) == 5)
+    assert shop.ended == ["2", "3", "4", "0", "1"], "in order, but for those that had looked"
+
+
+def told(logs: Iterable[Any]) -> list[Any]:
+    return [line for line in logs if line["event"] in {"queue.braked", "queue.released"}]

@@ -6,6 +6,7 @@ from typing import Any
 
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import Arrival, Arrived, StoredReceipt, Tx
+from smsbridge.domain.brake import BrakePolicy
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import EventType, LogEvent
@@ -36,6 +37,7 @@ from smsbridge.domain.outcome import Evidence
 from smsbridge.domain.status import Status
 
 NOW = 1_790_000_000_000
+BRAKES = BrakePolicy()
 ANN = Number("+14155550142")
 SENDER = "+15005550006"
 

@@ -25,11 +25,13 @@ READS_A_TABLE: Final = {
     "release_silent": "when a daemon has died",
     "list_agents": "as many rows as agents",
     "list_api_keys": "as many rows as keys",
+    "list_brakes": "as many rows as targets that were in trouble",
     "list_standard_responses": "as many rows as somebody wrote",
     "queue_depths": "lanes that wait, from an index, for a gauge",
     "release_leases": "once, at the start",
     "trim_events": "no more than its LIMIT",
     "trim_old_arrivals": "no more than its LIMIT",
+    "trim_suspicions": "as many rows as refused events that wait",
     "trim_rate_turns": "as many rows as texts that wait for their turn",
     "unmatched_receipts": "an index, from its end",
 }

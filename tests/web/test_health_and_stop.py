@@ -14,6 +14,7 @@ import pytest
 from fakes import ANN, OUR_NUMBER, World
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.domain.brake import NO_BRAKE, Brake
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.web.server import Limits
 from smsbridge.wire.probe import PROBE_PATH, write_probe_answer
@@ -94,6 +95,25 @@ async def test_metrics_tell_what_waits_now(world: World) -> None:
         assert b"smsbridge_queue_lanes{queue=" in body
         assert ANN.encode() not in body
         assert OUR_NUMBER.encode() not in body
+
+
+async def test_what_is_braked_is_shown_and_makes_nothing_unready(world: World) -> None:
+    opened = Brake(opened_at_ms=world.clock.now, probe_at_ms=world.clock.now, failures=5, reason="no answer")
+    await world.write(lambda tx: tx.save_brake("deliver:desk", opened))
+    for target in ("send:plain", f"sender:{OUR_NUMBER}"):
+        await world.write(
+            lambda tx, target=target: tx.save_brake(target, NO_BRAKE.held(world.clock.now + 60_000, "429"))
+        )
+    async with running(world) as edge:
+        status, _, body = await edge.get("/readyz")
+        assert status == 200
+        shown = {each["target"]: (each["state"], each["reason"]) for each in json.loads(body)["braked"]}
+        assert shown == {"deliver:desk": ("open", "no answer"), "send:plain": ("held", "429")}
+        _, _, metrics = await edge.get("/metrics")
+        assert OUR_NUMBER.encode() not in metrics
+        assert edge.counted('circuit_open{target="deliver:desk"}') == 1
+        assert edge.counted('circuit_open{target="send:plain"}') == 0
+        assert edge.counted('target_held_seconds{target="send:plain"}') == 60
 
 
 async def test_operators_urls_can_have_a_port_of_their_own(world: World) -> None:

@@ -40,7 +40,7 @@ from smsbridge.domain.events import (
     Unrecognized,
 )
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
-from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
+from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
 from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response
@@ -112,8 +112,12 @@ _LINE_TYPES: Final[Mapping[str, tuple[str, SmsCapable]]] = MappingProxyType(
 )
 
 
-def _rows(cause: Cause, meanings: Mapping[str, str], *, retry: bool = False) -> dict[str, CodeMeaning]:
-    return {code: CodeMeaning(cause=cause, meaning=meaning, retry=retry) for code, meaning in meanings.items()}
+def _rows(
+    cause: Cause, meanings: Mapping[str, str], *, retry: bool = False, about: Scope | None = None
+) -> dict[str, CodeMeaning]:
+    return {
+        code: CodeMeaning(cause=cause, meaning=meaning, retry=retry, about=about) for code, meaning in meanings.items()
+    }
 
 
 # The page of a code is https://www.twilio.com/docs/api/errors/<code>. `retry` is our judgement: the same message may
@@ -336,11 +340,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
         **_rows(
             Cause.RATE_LIMITED,
             {
-                "14107": "more than thirty quick replies between the same two numbers",
                 "20429": "too many requests at a time; this one was not looked at",
-                "30022": "more than the rate of the A2P campaign, or too much to one number",
-                "30023": "the carrier's daily cap of the A2P brand is reached",
-                "30027": "the daily cap of T-Mobile is reached",
                 "35125": "too many scheduled messages",
                 "60611": "lookup: the quota is used up",
                 "60616": "lookup: too many requests",
@@ -349,6 +349,22 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "70005": "too many requests that failed",
             },
             retry=True,
+        ),
+        **_rows(
+            Cause.RATE_LIMITED,
+            {"14107": "more than thirty quick replies between the same two numbers"},
+            retry=True,
+            about=Scope.TEXT,
+        ),
+        **_rows(
+            Cause.RATE_LIMITED,
+            {
+                "30022": "more than the rate of the A2P campaign, or too much to one number",
+                "30023": "the carrier's daily cap of the A2P brand is reached",
+                "30027": "the daily cap of T-Mobile is reached",
+            },
+            retry=True,
+            about=Scope.SENDER,
         ),
         **_rows(
             Cause.RATE_LIMITED,
@@ -698,7 +714,8 @@ class Twilio:
         if response.status == 408 and code not in CODES:
             return Uncertain(reason="Twilio answered HTTP 408", evidence=evidence)
         if meaning.retry:
-            return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
+            after_s = read_retry_after_s(response.headers)
+            return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)
         return Rejected(cause=meaning.cause, evidence=evidence)
 
     # -- Media -------------------------------------------------------------------------------------------------------

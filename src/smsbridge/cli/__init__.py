@@ -30,6 +30,7 @@ VERBS: Final = {
     "agents": ("administer", "Who may sign in at the built-in desk."),
     "quarantine": ("administer", "Webhooks that were refused or not understood, kept as they came."),
     "dead-letters": ("administer", "Work that was given up: events a desktop never took, and the like."),
+    "brakes": ("administer", "Carriers, desktops and senders that nothing goes to just now."),
     "desktops": ("administer", "Agent systems that are told by webhook."),
     "backup": ("keeping", "Copy everything that is kept, while the bridge runs."),
     "restore": ("keeping", "Put a backup back, safely: nothing old is sent again by itself."),

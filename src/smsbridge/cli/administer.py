@@ -1,4 +1,4 @@
-"""keys, agents, quarantine, dead-letters, desktops: asked of the running bridge, or of its store while none runs."""
+"""keys, agents, quarantine, dead-letters, brakes, desktops: asked of the running bridge, or of its store otherwise."""
 
 from __future__ import annotations
 
@@ -197,6 +197,29 @@ def drop_dead_letters(*, config: Path | None, ids: tuple[str, ...]) -> None:
 
 
 @click.group()
+def brakes() -> None:
+    """Carriers, desktops and senders that nothing goes to just now."""
+
+
+@brakes.command("list")
+@with_config
+@as_json
+def list_brakes(*, config: Path | None, as_json: bool) -> None:
+    """List them: held (asked for time) or open (do not work)."""
+    items = _ask(config, "brakes.list", {})["items"]
+    print_rows(items, ("target", "state", "since", "next_try_at", "reason"), as_json=as_json)
+
+
+@brakes.command("release")
+@with_config
+@click.argument("target")
+def release_brake(*, config: Path | None, target: str) -> None:
+    """Let everything go there again at once."""
+    _ask(config, "brakes.release", {"id": target})
+    click.echo(f"{target} is released.")
+
+
+@click.group()
 def desktops() -> None:
     """Agent systems that are told by webhook."""
 
@@ -218,6 +241,7 @@ COMMANDS: Final = {
     "agents": agents,
     "quarantine": quarantine,
     "dead-letters": dead_letters,
+    "brakes": brakes,
     "desktops": desktops,
 }
 

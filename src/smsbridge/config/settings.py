@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Secret
 
 from smsbridge.contracts.bridge import DeskPolicy, Policy, Retention
+from smsbridge.domain.brake import BrakePolicy
 from smsbridge.domain.notices import CATALOGUES
 from smsbridge.domain.retry import RetryPolicy
 
@@ -278,6 +279,23 @@ class DeliverySection(Section):
     )
 
 
+class BrakesSection(Section):
+    """When the bridge stops calling a carrier or a desktop that does not work."""
+
+    open_after: int = Field(
+        default=5, ge=1, le=1_000, description="So many jobs in a row must fail before nothing more is tried there."
+    )
+    probe_every: Duration = Field(
+        default=30_000, gt=0, description="Then one of them tries this often whether it works again."
+    )
+    park_after: int = Field(
+        default=3,
+        ge=1,
+        le=1_000,
+        description="An event that a desktop refuses so often, while it takes others, becomes a dead letter.",
+    )
+
+
 class ApiSection(Section):
     """The REST API."""
 
@@ -331,6 +349,14 @@ class CarrierSection(BaseModel):
         default=20_000, gt=0, le=60_000, description="The longest one request to the carrier may take."
     )
     concurrency: int = Field(default=16, ge=1, le=256, description="The most sends at once.")
+    rate: float = Field(
+        default=0.0,
+        ge=0,
+        le=10_000,
+        allow_inf_nan=False,
+        description="Segments a second that may leave over all its senders; 0: as fast as the carrier takes them.",
+    )
+    burst: int = Field(default=1, ge=1, le=10_000, description="Segments that may leave at once after a pause.")
     lookup: bool = Field(
         default=False, description="Ask the carrier about unknown numbers. Most carriers charge for it."
     )
@@ -388,6 +414,7 @@ class Settings(Section):
     sending: SendingSection = SendingSection()
     catch_up: CatchUpSection = CatchUpSection()
     delivery: DeliverySection = DeliverySection()
+    brakes: BrakesSection = BrakesSection()
     api: ApiSection = ApiSection()
     notices: NoticesSection = NoticesSection()
     numbers: NumbersSection = NumbersSection()
@@ -465,6 +492,11 @@ def policy_of(settings: Settings) -> Policy:
         send_retry=_retry(sending.first_wait, sending.max_wait, sending.max_age, factor=2, jitter=0.2),
         deliver_retry=_retry(delivery.first_wait, delivery.max_wait, delivery.max_age, factor=2, jitter=0.5),
         media_retry=_retry(1_000, 900_000, media.give_up, factor=3, jitter=0.2),
+        brakes=BrakePolicy(
+            open_after=settings.brakes.open_after,
+            probe_every_ms=settings.brakes.probe_every,
+            park_after=settings.brakes.park_after,
+        ),
         settle_after_ms=sending.settle_after,
         uncertain=sending.uncertain,
         unconfirmed_after_ms=sending.unconfirmed_after,

@@ -14,6 +14,7 @@ from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.network import Blobs, Imaging, Network
 from smsbridge.contracts.spool import Spool
 from smsbridge.contracts.store import Store
+from smsbridge.domain.brake import BrakePolicy
 from smsbridge.domain.retry import RetryPolicy
 
 Verification = Literal["enforce", "report", "off"]
@@ -29,6 +30,9 @@ class Account:
     verification: Verification = "enforce"
     timeout_s: float = 20.0
     concurrency: int = 16
+    rate_per_s: float = 0.0
+    """Segments over all its senders; 0 means no limit of ours."""
+    burst: int = 1
     lookup: bool = False
     """Ask the carrier's lookup about unknown numbers; it costs money at most carriers."""
 
@@ -93,6 +97,7 @@ class Policy:
     send_retry: RetryPolicy = RetryPolicy(first_s=2, factor=2, max_wait_s=300, jitter=0.2, max_age_s=4 * 3600)
     deliver_retry: RetryPolicy = RetryPolicy(first_s=1, factor=2, max_wait_s=60, jitter=0.5, max_age_s=3 * 86400)
     media_retry: RetryPolicy = RetryPolicy(first_s=1, factor=3, max_wait_s=900, jitter=0.2, max_age_s=24 * 3600)
+    brakes: BrakePolicy = BrakePolicy()
     settle_after_ms: tuple[int, ...] = (5_000, 60_000, 300_000)
     """When, after an uncertain send, the carrier is asked whether it has it."""
     uncertain: UncertainPolicy = "hold"

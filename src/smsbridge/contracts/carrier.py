@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.events import CarrierEvent, InboundMedia, InboundMessage, Receipt, Withheld
 from smsbridge.domain.message import Capability, OutboundPart
-from smsbridge.domain.outcome import SendOutcome
+from smsbridge.domain.outcome import Scope, SendOutcome
 from smsbridge.wire.http import Fetch, Request, Response
 
 Listing = Literal["nothing", "ids", "texts"]
@@ -56,6 +56,8 @@ class CodeMeaning:
     meaning: str
     retry: bool = False
     """The same message may work later without a person acting."""
+    about: Scope | None = None
+    """What has to wait with it, where that is not what the cause says (`domain.outcome.RetryLater`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,6 +48,8 @@ class Job:
     created_at_ms: int
     claimed_at_ms: int
     give_up_at_ms: int | None = None
+    is_probe: bool = False
+    """The circuit of its queue is open: this one job finds out whether what is behind it is back."""
 
 
 def nothing(_tx: Tx) -> None:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from smsbridge.contracts.jobs import DeadLetter, Job, NewJob
+from smsbridge.domain.brake import Brake, Suspicion
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import BorderMark, LogEvent, TranscriptEntry
@@ -239,6 +240,15 @@ class OptOutState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RateLimit:
+    """A leaky bucket: one unit every `interval_ms`, and `burst` at once after a pause."""
+
+    key: str
+    interval_ms: int
+    burst: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class QueueDepth:
     """What waits in one queue, counted in lanes. `oldest_due_ms` is None when nothing is due."""
 
@@ -346,6 +356,11 @@ class MessagesTx(Protocol):
         ...
 
     def list_messages(self, wanted: MessageFilter, *, limit: int = 50, before_id: str = "") -> list[Message]: ...
+    def queued_messages(self, account: str, *, after_id: str, before_ms: int, limit: int) -> list[Message]:
+        """Those that wait since `before_ms` or longer, in the order they were written, from right after `after_id`."""
+        ...
+
+    def oldest_queued_messages(self, limit: int) -> list[Message]: ...
     def messages(self, message_ids: Collection[str]) -> dict[MessageId, Message]: ...
     def parts(self, message_id: str) -> list[Part]: ...
     def parts_of(self, message_ids: Collection[str]) -> dict[MessageId, list[Part]]: ...
@@ -457,11 +472,14 @@ class JobsTx(Protocol):
 
     def enqueue(self, job: NewJob) -> int: ...
     def claim(self, queue: str, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Job]:
-        """The heads of up to `limit` free lanes that are due, longest due first. Costs the same however many wait."""
+        """The heads of up to `limit` free lanes that are due, longest due first. Costs the same however many wait.
+
+        None while the brake of the queue is on, and while its circuit is open one at a time, as a probe.
+        """
         ...
 
     def claim_next(self, lane: str, *, now_ms: int, lease_until_ms: int) -> Job | None:
-        """The next job of a lane whose job was just closed, if it is due."""
+        """The next job of a lane whose job was just closed, if it is due and no brake is on."""
         ...
 
     def close_job(self, job: Job) -> bool:
@@ -509,8 +527,28 @@ class JobsTx(Protocol):
     def replay_dead_letter(self, letter_id: int, now_ms: int) -> bool: ...
     def drop_dead_letter(self, letter_id: int) -> bool: ...
     def trim_dead_letters(self, before_ms: int) -> int: ...
-    def take_rate(self, key: str, *, holder: str, now_ms: int, interval_ms: int, burst: int, units: int) -> int:
-        """A leaky bucket kept in the store. Returns 0 and takes `units`, or the milliseconds to wait and takes none.
+    def brake(self, target: str) -> Brake:
+        """Of a queue, or of what else has one (`flows.lanes.sender_target`)."""
+        ...
+
+    def brakes(self) -> dict[str, Brake]:
+        """By target: of those that were ever in trouble."""
+        ...
+
+    def save_brake(self, target: str, brake: Brake) -> None:
+        """A hold that is longer in the store stays."""
+        ...
+
+    def release_brake(self, target: str) -> bool:
+        """Work goes on at once. False when there was none."""
+        ...
+
+    def suspicion(self, job_id: int) -> Suspicion | None: ...
+    def save_suspicion(self, job_id: int, suspicion: Suspicion) -> None: ...
+    def trim_suspicions(self) -> int: ...
+    def take_rate(self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int) -> int:
+        """Leaky buckets kept in the store. Returns 0 and takes `units` of each, or the milliseconds to wait and takes
+        none of any.
 
         Whoever has to wait gets a time that is theirs alone, after everybody else's who waits, and asks again then as
         the same `holder`. So many that wait ask once each, and not all of them whenever one may go.

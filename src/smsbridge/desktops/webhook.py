@@ -23,7 +23,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import AgentCommand, AgentMessage, Command, DesktopEvent, Unrecognized
 from smsbridge.domain.journal import EventType
-from smsbridge.domain.outcome import Accepted, DeliveryOutcome, Evidence, RetryLater, SwitchedOff
+from smsbridge.domain.outcome import Accepted, DeliveryOutcome, Evidence, Rejected, RetryLater, SwitchedOff
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import NO_HEADERS, Headers, Request, Response
 from smsbridge.wire.signing import base64_text, hmac_digest, same_text
@@ -102,6 +102,8 @@ class WebhookDesktop:
             return SwitchedOff(reason="the endpoint answered 410 Gone: it wants no more events")
         cause, meaning = ANSWERS.get(status, DOWN if status >= 500 else UNCLEAR)
         evidence = Evidence(code=str(status), text=meaning, http_status=status)
+        if 300 <= status < 500 and status not in NOT_NOW:
+            return Rejected(cause=cause, evidence=evidence)
         return RetryLater(cause=cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
 
     def verify(self, request: Request, now_ms: int) -> None:
@@ -162,7 +164,10 @@ ANSWERS: Final[Mapping[int, tuple[Cause, str]]] = {
     422: (Cause.CONTENT_REJECTED, "the endpoint does not understand the event"),
     429: (Cause.RATE_LIMITED, "the endpoint asks for fewer events at a time"),
 }
-"""What an answer means for whoever reads the dead letter. All are tried again: an endpoint is mended while we wait."""
+"""What an answer means for whoever reads the log or the dead letter."""
+
+NOT_NOW: Final = frozenset({408, 425, 429})
+"""These ask for another try. What else is not 5xx refuses the event, or us."""
 
 DOWN: Final = (Cause.CARRIER_OUTAGE, "the endpoint failed, or cannot be reached behind its proxy")
 UNCLEAR: Final = (Cause.UNKNOWN, "an answer that says neither yes nor no")

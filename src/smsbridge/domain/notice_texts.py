@@ -303,5 +303,10 @@ ENGLISH: Final = Catalogue(
             advice="Contact your administrator, or call; your text is kept.",
             admin="Allow the destination's country, or what else is missing, at the carrier.[ {reason}]",
         ),
+        (NoticeKind.SERVICE_PROBLEM, Cause.CONTENT_REJECTED): NoticeTexts(
+            text="Something of this conversation could not be shown here. What comes after it goes on.",
+            advice="Contact your administrator; nothing is lost.",
+            admin="The desktop refused this event while it took others. It is a dead letter: mend, then replay it.",
+        ),
     },
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.status import Status
@@ -30,18 +33,46 @@ class Accepted:
     evidence: Evidence = NO_EVIDENCE
 
 
+class Scope(StrEnum):
+    """What a "not now" is about: until its time has come, nothing else of that goes there either."""
+
+    TEXT = "text"
+    """This one, or its two numbers."""
+    SENDER = "sender"
+    ACCOUNT = "account"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryLater:
-    """They certainly do not have it, and the same request may work later. `after_s` is their Retry-After, if any."""
+    """They certainly do not have it, and the same request may work later. `after_s` is their Retry-After, if any.
+
+    `about` is said where their code means something else than the cause does.
+    """
 
     cause: Cause
     after_s: float | None = None
+    about: Scope | None = None
     evidence: Evidence = NO_EVIDENCE
+
+    @property
+    def scope(self) -> Scope:
+        return self.about or _SCOPES.get(self.cause, Scope.TEXT)
+
+
+_SCOPES: Final[Mapping[Cause, Scope]] = {
+    Cause.RATE_LIMITED: Scope.ACCOUNT,
+    Cause.CARRIER_OUTAGE: Scope.ACCOUNT,
+    Cause.QUEUE_FULL: Scope.SENDER,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """They certainly do not have it, and the same request will never work."""
+    """They certainly do not have it, and will not take it as it is.
+
+    Of a carrier's that is the end of the text. A desktop may refuse everything, for a wrong key, and take it all once
+    that is mended: whether it is this event or all of them, is seen from what else it takes (`flows/desktop.py`).
+    """
 
     cause: Cause
     evidence: Evidence = NO_EVIDENCE

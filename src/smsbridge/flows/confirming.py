@@ -13,6 +13,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import Certainty, Message, NoticeKind, Part
 from smsbridge.domain.status import Status
 from smsbridge.flows import lanes
+from smsbridge.flows.brakes import observing, reason_of, sign_of
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.receipts import Report, apply_report, read_part_ref, write_part_ref
 from smsbridge.wire.http import Answered
@@ -68,8 +69,10 @@ async def confirm(bridge: Bridge, confirming: Confirming) -> JobEnd:
     account = confirming.account
     request = account.adapter.write_fetch_status(confirming.part.carrier_message_id)
     performed = await bridge.network.perform(request, timeout_s=account.timeout_s)
+    sign, reason = sign_of(performed), reason_of(performed)
     if not isinstance(performed, Answered) and confirming.job.attempt < _TIMES_ASKED:
-        return Later(due_at_ms=bridge.now_ms() + _ASK_AGAIN_MS, facts={"outcome": "no_answer"})
+        no_answer = Later(due_at_ms=bridge.now_ms() + _ASK_AGAIN_MS, facts={"outcome": "no_answer"})
+        return observing(no_answer, bridge, confirming.job, sign, reason)
     found = None
     if isinstance(performed, Answered):
         found = account.adapter.read_fetch_status(confirming.part.carrier_message_id, performed.response)
@@ -79,7 +82,8 @@ async def confirm(bridge: Bridge, confirming: Confirming) -> JobEnd:
             apply_report(tx, bridge, confirming.target, Report.of(found))
         _tell(tx, bridge, confirming.message, confirming.part)
 
-    return Done(write=record, facts={"outcome": "asked", "status": found.status if found else "unknown"})
+    asked = Done(write=record, facts={"outcome": "asked", "status": found.status if found else "unknown"})
+    return observing(asked, bridge, confirming.job, sign, reason)
 
 
 def give_up_confirm(tx: Tx, bridge: Bridge, job: Job) -> None:

@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Bridge, DesktopAccount
 from smsbridge.contracts.desktop import Delivery
-from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, Later
+from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, Later, nothing
 from smsbridge.contracts.store import Arrival, Arrived, Tx
+from smsbridge.domain.brake import Suspicion
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature, CannotSend, NotFound, Refused
 from smsbridge.domain.events import AgentCommand, AgentMessage, Command, DesktopEvent, Ignored, Unrecognized
-from smsbridge.domain.journal import EventType
-from smsbridge.domain.message import Agent
+from smsbridge.domain.journal import EventType, LogEvent
+from smsbridge.domain.message import Agent, NoticeKind
 from smsbridge.domain.outcome import Accepted, DeliveryOutcome, Evidence, Rejected, RetryLater, SwitchedOff
 from smsbridge.domain.retry import next_due_ms
 from smsbridge.flows import interactions, outbound, resources
+from smsbridge.flows.brakes import Sign, hold_until_ms, holding, observing
 from smsbridge.flows.inbound import WebhookReport, quarantine, write_request
+from smsbridge.flows.notices import raise_notice
 from smsbridge.wire.encoding import Unreadable
 from smsbridge.wire.http import NOT_PROVEN, Answered, Request, Response
 
@@ -28,6 +31,7 @@ class Delivering:
 
     job: Job
     desktop: DesktopAccount
+    event: LogEvent
     delivery: Delivery
 
 
@@ -50,7 +54,7 @@ def begin_deliver(bridge: Bridge) -> Callable[[Tx, Job], Delivering | JobEnd]:
                 tx.update_message(replace(message, held_for_media=False))
         data = resources.event_data(tx, bridge, event, message)
         delivery = Delivery(event_id=event.id, type=event.type, at_ms=event.at_ms, data=data)
-        return Delivering(job=job, desktop=desktop, delivery=delivery)
+        return Delivering(job=job, desktop=desktop, event=event, delivery=delivery)
 
     return begin
 
@@ -74,31 +78,109 @@ async def deliver(bridge: Bridge, delivering: Delivering) -> JobEnd:
     }
     bridge.meter.count("desktop_requests_total", desktop=desktop.name, outcome=_WORDS[type(outcome)])
     bridge.meter.observe("desktop_request_seconds", performed.elapsed_ms / 1000, desktop=desktop.name)
+    end = await _end(bridge, delivering, outcome, facts)
+    if isinstance(outcome, RetryLater) and (outcome.after_s is not None or outcome.cause is Cause.RATE_LIMITED):
+        until_ms = hold_until_ms(bridge, outcome, bridge.policy.deliver_retry.first_s)
+        end = holding(end, delivering.job.queue, until_ms, outcome.evidence.text)
+    sign, reason = _sign_of(outcome), "" if isinstance(outcome, SwitchedOff) else outcome.evidence.text
+    return observing(end, bridge, delivering.job, sign, reason)
+
+
+async def _end(bridge: Bridge, delivering: Delivering, outcome: DeliveryOutcome, facts: dict[str, object]) -> JobEnd:
+    desktop = delivering.desktop
     match outcome:
         case Accepted():
             lag_s = (bridge.now_ms() - delivering.delivery.at_ms) / 1000
             bridge.meter.observe("delivery_lag_seconds", max(lag_s, 0), hop="desktop")
             return Done(facts=facts)
         case RetryLater(after_s=after_s, evidence=evidence):
-            due_at_ms = next_due_ms(
-                bridge.policy.deliver_retry,
-                delivering.job.attempt,
-                bridge.now_ms(),
-                delivering.job.created_at_ms,
-                bridge.ids.random(),
-                after_s,
-            )
-            if due_at_ms is None:
-                return Buried(reason=f"not delivered in time: {evidence.text}", facts=facts)
-            return Later(due_at_ms=due_at_ms, facts=facts)
-        case Rejected(evidence=evidence):
-            return Buried(reason=f"the desktop refused it: {evidence.text}", facts=facts)
+            return _again(bridge, delivering, evidence, facts, after_s)
+        case Rejected():
+            return await _refused(bridge, delivering, outcome, facts)
         case SwitchedOff(reason=reason):
             return Buried(
                 reason=reason,
                 write=lambda tx: tx.switch_off_desktop(desktop.name, reason, bridge.now_ms()),
                 facts=facts,
             )
+
+
+def _again(
+    bridge: Bridge,
+    delivering: Delivering,
+    evidence: Evidence,
+    facts: dict[str, object],
+    after_s: float | None = None,
+    write: Callable[[Tx], None] = nothing,
+) -> Later | Buried:
+    job, now_ms = delivering.job, bridge.now_ms()
+    due_at_ms = next_due_ms(
+        bridge.policy.deliver_retry, job.attempt, now_ms, job.created_at_ms, bridge.ids.random(), after_s
+    )
+    if due_at_ms is None:
+        return Buried(reason=f"not delivered in time: {evidence.text}", facts=facts)
+    if job.is_probe:
+        due_at_ms = max(due_at_ms, now_ms + bridge.policy.brakes.probe_every_ms)  # the next probe is another's turn
+    return Later(due_at_ms=due_at_ms, write=write, counts=not after_s and not job.is_probe, facts=facts)
+
+
+async def _refused(bridge: Bridge, delivering: Delivering, outcome: Rejected, facts: dict[str, object]) -> JobEnd:
+    """Is it this event, or everything? A desktop that refuses everything has the wrong key or address, and an event
+    waits for that to be mended. One that took others meanwhile does not want this one: it is put aside, its
+    conversation goes on, and the agent is told."""
+    job, policy = delivering.job, bridge.policy.brakes
+    if job.is_probe:
+        return _again(bridge, delivering, outcome.evidence, facts)  # nothing goes there just now: it proves nothing
+    known, brake = await bridge.store.read(lambda tx: (tx.suspicion(job.id), tx.brake(job.queue)))
+    if known is None:
+
+        def suspect(tx: Tx) -> None:
+            suspected = tx.brake(job.queue).suspected()
+            tx.save_brake(job.queue, suspected)
+            tx.save_suspicion(job.id, Suspicion(number=suspected.suspicions, since_ms=bridge.now_ms()))
+
+        return _again(bridge, delivering, outcome.evidence, facts, write=suspect)
+    again = replace(known, refusals=known.refusals + 1)
+    is_old_enough = outcome.cause in _OF_THE_EVENT or bridge.now_ms() - known.since_ms >= PATIENCE_MS
+    if not (is_old_enough and again.is_proven(brake, policy)):
+        return _again(bridge, delivering, outcome.evidence, facts, write=lambda tx: tx.save_suspicion(job.id, again))
+    bridge.meter.count("events_parked_total", desktop=delivering.desktop.name)
+    return Buried(
+        reason=f"the desktop refused it {again.refusals} times and took others: {outcome.evidence.text}",
+        write=lambda tx: _tell_of_parking(tx, bridge, delivering, outcome.evidence),
+        facts=facts,
+    )
+
+
+def _tell_of_parking(tx: Tx, bridge: Bridge, delivering: Delivering, evidence: Evidence) -> None:
+    """A notice that cannot be delivered is told of by its dead letter alone: notices do not breed."""
+    event = delivering.event
+    interaction = tx.interaction(event.interaction_id or "")
+    if interaction is None or event.type is EventType.NOTICE_RAISED:
+        return
+    raise_notice(
+        tx,
+        bridge,
+        NoticeKind.SERVICE_PROBLEM,
+        Cause.CONTENT_REJECTED,
+        interaction,
+        key=f"parked:{event.id}",
+        message=tx.message(event.message_id or ""),
+        evidence=evidence,
+        said_by=delivering.desktop.name,
+    )
+
+
+def _sign_of(outcome: DeliveryOutcome) -> Sign:
+    match outcome:
+        case Accepted():
+            return Sign.TOOK
+        case RetryLater(cause=cause):
+            return Sign.FAILED if cause is Cause.CARRIER_OUTAGE else Sign.ANSWERED
+        case Rejected(cause=cause):
+            return Sign.ANSWERED if cause in _OF_THE_EVENT else Sign.FAILED
+        case SwitchedOff():
+            return Sign.ANSWERED
 
 
 async def accept_desktop_webhook(bridge: Bridge, desktop_name: str, request: Request) -> WebhookReport:
@@ -235,6 +317,11 @@ def _refusal(reason: str) -> Response:
     return Response.text(reason + "\n", status=422)
 
 
+_OF_THE_EVENT = frozenset({Cause.CONTENT_REJECTED, Cause.MEDIA_REJECTED})
+"""What an event can be refused for by itself. Anything else (a key, an address) is rather about us."""
+PATIENCE_MS = 600_000
+"""How long a refusal that is rather about us is waited out, even if others get through: one of several servers behind
+one address may have the wrong key."""
 _KINDS = {
     AgentMessage: "message",
     AgentCommand: "command",

@@ -34,11 +34,18 @@ def queues(bridge: Bridge, waiting: Collection[str] = ()) -> Mapping[str, int]:
     """
     return {
         **dict.fromkeys(waiting, 1),
-        **{lanes.send_queue(account.name): account.concurrency for account in bridge.accounts.values()},
-        **{lanes.deliver_queue(each.name): each.concurrency for each in bridge.desktops.values()},
         **{lanes.catch_up_queue(account.name): 1 for account in bridge.accounts.values()},
+        **targets(bridge),
         lanes.MEDIA_QUEUE: 8,
         lanes.UPKEEP_QUEUE: 1,
+    }
+
+
+def targets(bridge: Bridge) -> Mapping[str, int]:
+    """The queues that have a carrier account or a desktop behind them: each its own, so that none slows another."""
+    return {
+        **{lanes.send_queue(account.name): account.concurrency for account in bridge.accounts.values()},
+        **{lanes.deliver_queue(each.name): each.concurrency for each in bridge.desktops.values()},
     }
 
 

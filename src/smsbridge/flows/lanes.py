@@ -22,6 +22,11 @@ def send_queue(account: str) -> str:
     return f"{SEND}:{account}"
 
 
+def sender_target(number: str) -> str:
+    """What a hold on one of our senders is kept under: its texts lie in the queue of its account."""
+    return f"sender:{number}"
+
+
 def send_lane(conversation_id: str) -> str:
     """Texts from one sender to one contact leave in the order they were written. A lane names no number: rows of
     jobs and dead letters outlive the erasure of a person."""

@@ -37,8 +37,13 @@ def raise_notice(
     limit: str = "",
     until_ms: int | None = None,
     sender: str = "",
+    said_by: str = "",
 ) -> Notice | None:
-    """None when a notice with this `key` was raised before: the same failure is told once."""
+    """None when a notice with this `key` was raised before: the same failure is told once.
+
+    `said_by` is whose words the evidence is, where that is not the carrier account.
+    """
+    account = said_by or (message.account if message else interaction.account)
     words = write_notice(
         kind,
         cause,
@@ -47,7 +52,7 @@ def raise_notice(
         problem=attachment.problem if attachment else None,
         contact=interaction.contact_number,
         sender=sender or interaction.sender,
-        carrier=message.account if message else interaction.account,
+        carrier=account,
         code=evidence.code,
         carrier_text=evidence.text,
         reason=reason or (attachment.reason if attachment else ""),
@@ -69,7 +74,7 @@ def raise_notice(
         conversation_id=interaction.conversation_id,
         contact_id=interaction.contact_id,
         message_id=message.id if message else None,
-        account=message.account if message else interaction.account,
+        account=account,
         evidence=evidence,
         created_at_ms=bridge.now_ms(),
     )

@@ -11,7 +11,7 @@ from typing import Final
 from smsbridge.contracts.bridge import Account, Bridge
 from smsbridge.contracts.carrier import FindQuery
 from smsbridge.contracts.jobs import Done, Job, JobEnd, Later
-from smsbridge.contracts.store import PartRef, Tx
+from smsbridge.contracts.store import PartRef, RateLimit, Tx
 from smsbridge.domain.cause import PASSING, Cause
 from smsbridge.domain.message import (
     AttachmentState,
@@ -21,10 +21,12 @@ from smsbridge.domain.message import (
     OutboundPart,
     Part,
 )
-from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
+from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
 from smsbridge.domain.retry import next_due_ms
 from smsbridge.domain.status import FINAL, Move, Status, advance
 from smsbridge.domain.text import count_segments
+from smsbridge.flows import lanes
+from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of, sign_of
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
@@ -73,11 +75,12 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
             return Done(facts={"outcome": "refused"})
         if is_sending_paused(tx):
             return Later(due_at_ms=bridge.now_ms() + _PAUSED_MS, counts=False, facts={"outcome": "paused"})
-        wait_ms = _wait_for_rate(tx, bridge, message, part, parts)
+        sender_brake = tx.brake(lanes.sender_target(message.sender))
+        if sender_brake.is_on(bridge.now_ms()):
+            return _wait_until(tx, bridge, message, sender_brake.free_at_ms, "sender_held")
+        wait_ms = _wait_for_rate(tx, bridge, message, part, parts, account)
         if wait_ms:
-            due_at_ms = min(bridge.now_ms() + wait_ms, message.give_up_at_ms or sys.maxsize)
-            _tell_of_delay(tx, bridge, message, Cause.RATE_LIMITED, due_at_ms)
-            return Later(due_at_ms=due_at_ms, counts=False, facts={"outcome": "rate_limited_by_us"})
+            return _wait_until(tx, bridge, message, bridge.now_ms() + wait_ms, "rate_limited_by_us")
         started = replace(part, status=advance(part.status, Move.CLAIM), tries=part.tries + 1)
         tx.update_part(message.id, started)
         others = [started if each.number == part.number else each for each in parts]
@@ -94,8 +97,14 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
     return begin
 
 
+def _wait_until(tx: Tx, bridge: Bridge, message: Message, at_ms: int, outcome: str) -> Later:
+    due_at_ms = min(at_ms, message.give_up_at_ms or sys.maxsize)
+    tell_of_delay(tx, bridge, message, Cause.RATE_LIMITED, due_at_ms)
+    return Later(due_at_ms=due_at_ms, counts=False, facts={"outcome": outcome})
+
+
 async def send(bridge: Bridge, sending: Sending) -> JobEnd:
-    """Performs the one request and says how it ended."""
+    """Performs the one request and says how it ended, and what it showed of the carrier."""
     account = sending.account
     request = account.adapter.write_send(sending.outbound)
     performed = await bridge.network.perform(request, timeout_s=account.timeout_s, fresh=True)
@@ -110,6 +119,15 @@ async def send(bridge: Bridge, sending: Sending) -> JobEnd:
         "carrier_ms": performed.elapsed_ms,
         "code": outcome.evidence.code,
     }
+    end = _end(bridge, sending, outcome, facts)
+    if isinstance(outcome, RetryLater) and _asks_for_time(outcome):
+        target = sending.job.queue if outcome.scope is Scope.ACCOUNT else lanes.sender_target(sending.message.sender)
+        until_ms = hold_until_ms(bridge, outcome, bridge.policy.send_retry.first_s)
+        end = holding(end, target, until_ms, f"{outcome.cause} {outcome.evidence.code}".strip())
+    return observing(end, bridge, sending.job, sign_of(performed), reason_of(performed))
+
+
+def _end(bridge: Bridge, sending: Sending, outcome: SendOutcome, facts: dict[str, object]) -> JobEnd:
     match outcome:
         case Accepted():
 
@@ -132,6 +150,12 @@ async def send(bridge: Bridge, sending: Sending) -> JobEnd:
                 return Done(write=record_doubt, facts=facts)
             # A receipt may have come before the answer got lost: then there is no doubt, and the next part goes.
             return Later(due_at_ms=bridge.now_ms(), counts=False, write=record_doubt, facts=facts)
+
+
+def _asks_for_time(outcome: RetryLater) -> bool:
+    """More than this one text has to wait. A carrier that cannot be reached asks for nothing: its circuit opens."""
+    is_wider = outcome.scope is not Scope.TEXT
+    return is_wider and (outcome.after_s is not None or outcome.cause is not Cause.CARRIER_OUTAGE)
 
 
 def read_outcome(account: Account, performed: Performed) -> SendOutcome:
@@ -243,21 +267,29 @@ def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
 async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
     """Asks the carrier whether it has the text, at the times of `sending.settle_after`; then the policy decides."""
     account = settling.account
+    if not account.adapter.abilities.find:
+        return _settled(bridge, settling, None)
+    performed = await bridge.network.perform(
+        account.adapter.write_find(settling.query), timeout_s=account.timeout_s, max_bytes=_LIST_BYTES
+    )
+    end = _settled(bridge, settling, performed)
+    return observing(end, bridge, settling.job, sign_of(performed), reason_of(performed))
+
+
+def _settled(bridge: Bridge, settling: Settling, performed: Performed | None) -> JobEnd:
+    """`performed` is None where the carrier cannot be asked."""
+    account = settling.account
     absent = False
-    if account.adapter.abilities.find:
-        performed = await bridge.network.perform(
-            account.adapter.write_find(settling.query), timeout_s=account.timeout_s, max_bytes=_LIST_BYTES
-        )
-        if isinstance(performed, Answered):
-            try:
-                found = account.adapter.read_find(settling.query, performed.response)
-            except LookupError:
-                found = None
-            else:
-                absent = found is None
-            if found is not None:
-                bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="listing")
-                return Done(write=lambda tx: _adopt(tx, bridge, settling, Report.of(found)), facts={"outcome": "found"})
+    if isinstance(performed, Answered):
+        try:
+            found = account.adapter.read_find(settling.query, performed.response)
+        except LookupError:
+            found = None
+        else:
+            absent = found is None
+        if found is not None:
+            bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="listing")
+            return Done(write=lambda tx: _adopt(tx, bridge, settling, Report.of(found)), facts={"outcome": "found"})
     looks = bridge.policy.settle_after_ms
     if settling.job.attempt < len(looks):
         wait_ms = looks[settling.job.attempt] - looks[settling.job.attempt - 1]
@@ -315,6 +347,9 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
     due_at_ms = next_due_ms(
         bridge.policy.send_retry, sending.job.attempt, now_ms, started_ms, bridge.ids.random(), outcome.after_s
     )
+    if sending.job.is_probe and outcome.cause is Cause.CARRIER_OUTAGE:
+        # The carrier is still down: that is not this text's doing, and the next probe is another's turn.
+        due_at_ms = min(now_ms + bridge.policy.brakes.probe_every_ms, message.give_up_at_ms or sys.maxsize)
     if due_at_ms is None:
         given_up = Rejected(
             cause=outcome.cause if outcome.cause not in PASSING else Cause.EXPIRED, evidence=outcome.evidence
@@ -333,12 +368,14 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
         current = tx.message(message.id)
         if current is not None:
             settle_message(tx, bridge, current, parts)
-        _tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, outcome.evidence)
+        tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, outcome.evidence)
 
-    return Later(due_at_ms=due_at_ms, write=wait, facts={**facts, "due_at_ms": due_at_ms})
+    # Waiting as long as one was told to is no failed attempt, and neither is being the one who looks.
+    counts = not outcome.after_s and not sending.job.is_probe
+    return Later(due_at_ms=due_at_ms, write=wait, counts=counts, facts={**facts, "due_at_ms": due_at_ms})
 
 
-def _tell_of_delay(
+def tell_of_delay(
     tx: Tx, bridge: Bridge, message: Message, cause: Cause, due_at_ms: int, evidence: Evidence | None = None
 ) -> None:
     """Once for each message, and only when the agent would otherwise wonder."""
@@ -376,17 +413,21 @@ def _last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None
     return None
 
 
-def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: list[Part]) -> int:
-    """The sender's rate counts segments. A whole text takes its turn, so that its parts go out together."""
+def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: list[Part], account: Account) -> int:
+    """The rates of the sender and of its account count segments. A whole text takes its turn, so that its parts go out
+    together."""
     sender = bridge.senders.get(message.sender)
-    if sender is None or sender.rate_per_s <= 0 or (part.number > 1 and not part.tries):
+    limits = [
+        RateLimit(key=key, interval_ms=math.ceil(1000 / each.rate_per_s), burst=each.burst)
+        for key, each in ((f"sender:{message.sender}", sender), (f"account:{account.name}", account))
+        if each is not None and each.rate_per_s > 0
+    ]
+    if not limits or (part.number > 1 and not part.tries):
         return 0
     return tx.take_rate(
-        f"sender:{sender.number}",
+        limits,
         holder=message.id,
         now_ms=bridge.now_ms(),
-        interval_ms=math.ceil(1000 / sender.rate_per_s),
-        burst=sender.burst,
         units=sum(max(1, count_segments(each.text).count) for each in parts if each.status is Status.QUEUED),
     )
 

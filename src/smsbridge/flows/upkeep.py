@@ -1,4 +1,4 @@
-"""What has to be looked after from time to time: idle interactions, unconfirmed texts, old rows, unused uploads."""
+"""What has to be looked after from time to time: idle interactions, texts without an end, old rows, unused uploads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job, JobEnd, Later, NewJob
 from smsbridge.contracts.store import Tx
-from smsbridge.flows import agents, confirming, interactions, lanes
+from smsbridge.flows import agents, confirming, interactions, lanes, waiting
 
 EVERY_MS: Final = 30_000
 UNUSED_MS: Final = 86_400_000
@@ -55,6 +55,8 @@ def begin_upkeep(_bridge: Bridge) -> Callable[[Tx, Job], Upkeep]:
 async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
     ended = await _all(bridge, lambda tx: interactions.end_idle(tx, bridge))
     unconfirmed = await _all(bridge, lambda tx: confirming.look_for_unconfirmed(tx, bridge))
+    overdue = await _all(bridge, lambda tx: waiting.give_up_overdue(tx, bridge))
+    delayed = await _all(bridge, lambda tx: waiting.tell_of_brakes(tx, bridge))
     absent = await bridge.store.write(lambda tx: agents.stand_down_absent(tx, bridge))
     trimmed = await _all(bridge, lambda tx: _trim(tx, bridge))
     unused = await bridge.store.write(lambda tx: _drop_unused_uploads(tx, bridge))
@@ -67,6 +69,8 @@ async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
             "outcome": "kept_up",
             "ended": ended,
             "unconfirmed": unconfirmed,
+            "overdue": overdue,
+            "delayed": delayed,
             "absent": absent,
             "trimmed": trimmed,
             "uploads": len(unused),
@@ -96,6 +100,7 @@ def _trim(tx: Tx, bridge: Bridge) -> int:
         + tx.forget_answers(now_ms - keep.answers_ms)
         + tx.trim_desktop_events(now_ms - keep.answers_ms)
         + tx.trim_rate_turns(now_ms - UNUSED_MS)
+        + tx.trim_suspicions()
         + tx.trim_sessions(now_ms - bridge.policy.desk.session_idle_ms)
         + tx.trim_presences(now_ms - UNUSED_MS)
     )

@@ -45,12 +45,22 @@ class Claimed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Braked:
+    """Whether the queue's brake is on (`state`), why, and how long nothing is given out."""
+
+    state: str
+    reason: str
+    wait_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Round:
     """What one look at the queue found. `next_due_at_ms` is when the next look can find something."""
 
     begun: list[Claimed]
     more_are_due: bool
     next_due_at_ms: int | None
+    brake: Braked
 
 
 class Worker:
@@ -79,6 +89,7 @@ class Worker:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._unwritten: set[int] = set()
         self._is_full = False
+        self._brake = "off"
         self._log = structlog.get_logger().bind(queue=queue)
 
     def stop(self, *, grace_s: float | None = None) -> None:
@@ -115,6 +126,7 @@ class Worker:
             return
         self._wake.clear()
         round_ = await self._store.write(lambda tx: self._claim(tx, free))
+        self._tell_of_brake(round_.brake)
         for each in round_.begun:
             task = group.create_task(self._run_lane(each), name=f"{self.queue}:{each.job.id}")
             self._in_flight.add(task)
@@ -146,13 +158,27 @@ class Worker:
 
     def _claim(self, tx: Tx, limit: int) -> Round:
         now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+        brake = tx.brake(self.queue)
         jobs = tx.claim(self.queue, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS, limit=limit)
         begun = [self._begin(tx, job, claimed_at_ms) for job in jobs]
         return Round(
             begun=[each for each in begun if each is not None],
             more_are_due=len(jobs) == limit,
             next_due_at_ms=tx.next_due_ms(self.queue),
+            brake=Braked(
+                state=brake.state(now_ms), reason=brake.reason, wait_s=max(0, brake.free_at_ms - now_ms) / 1000
+            ),
         )
+
+    def _tell_of_brake(self, brake: Braked) -> None:
+        """Once when it is put on or changes its kind, and once when it is off again."""
+        if brake.state == self._brake:
+            return
+        if brake.state == "off":
+            self._log.info("queue.released")
+        else:
+            self._log.warning("queue.braked", state=brake.state, reason=brake.reason, next_try_s=brake.wait_s)
+        self._brake = brake.state
 
     def _begin(self, tx: Tx, job: Job, claimed_at_ms: int) -> Claimed | None:
         """None when the beginning was already the end: it is written in the same transaction."""

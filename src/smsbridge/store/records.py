@@ -22,6 +22,7 @@ from smsbridge.contracts.store import (
     StoredReceipt,
     Thread,
 )
+from smsbridge.domain.brake import Brake
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.interaction import EndReason, State
 from smsbridge.domain.journal import Border, BorderMark, EventType, LogEvent
@@ -47,6 +48,8 @@ from smsbridge.domain.message import (
 from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
 from smsbridge.domain.status import Status
 from smsbridge.domain.text import fold
+
+MAX_REASON_CHARS: Final = 200
 
 Row = Sequence[Any]
 Values = dict[str, Any]
@@ -583,7 +586,7 @@ def write_border(mark: BorderMark) -> str:
     return _write_object({key: item for key, item in value.items() if item})
 
 
-def read_job(row: Row, *, token: int, now_ms: int) -> Job:
+def read_job(row: Row, *, token: int, now_ms: int, is_probe: bool = False) -> Job:
     """The job as it is once claimed: this attempt is counted, and the one before it was cut short if it still runs."""
     identifier, kind, queue, lane, ref, attempt, is_running, crashes, created, give_up = row
     return Job(
@@ -599,7 +602,38 @@ def read_job(row: Row, *, token: int, now_ms: int) -> Job:
         created_at_ms=created,
         claimed_at_ms=now_ms,
         give_up_at_ms=give_up,
+        is_probe=is_probe,
     )
+
+
+def read_brake(row: Row) -> Brake:
+    _, held_until, failures, failed_job, opened_at, probe_at, probe_every, suspicions, cleared, reason = row
+    return Brake(
+        held_until_ms=held_until,
+        failures=failures,
+        failed_job=failed_job,
+        opened_at_ms=opened_at,
+        probe_at_ms=probe_at,
+        probe_every_ms=probe_every,
+        suspicions=suspicions,
+        cleared=cleared,
+        reason=reason,
+    )
+
+
+def write_brake(target: str, brake: Brake) -> Values:
+    return {
+        "target": target,
+        "held_until_ms": brake.held_until_ms,
+        "failures": brake.failures,
+        "failed_job": brake.failed_job,
+        "opened_at_ms": brake.opened_at_ms,
+        "probe_at_ms": brake.probe_at_ms,
+        "probe_every_ms": brake.probe_every_ms,
+        "suspicions": brake.suspicions,
+        "cleared": brake.cleared,
+        "reason": brake.reason[:MAX_REASON_CHARS],
+    }
 
 
 def read_dead_letter(row: Row) -> DeadLetter:

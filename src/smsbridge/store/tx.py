@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from smsbridge.contracts.jobs import DeadLetter, Job, NewJob
 from smsbridge.contracts.store import (
@@ -28,12 +28,14 @@ from smsbridge.contracts.store import (
     PartRef,
     Presence,
     QueueDepth,
+    RateLimit,
     RecentContact,
     Session,
     StandardResponse,
     StoredReceipt,
     Thread,
 )
+from smsbridge.domain.brake import NO_BRAKE, Brake, Suspicion
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import BorderMark, EntryKind, LogEvent, TranscriptEntry
 from smsbridge.domain.message import (
@@ -64,8 +66,22 @@ _NO_BEFORE: Final = "\x7f"
 _NO_SEQ: Final = 2**63 - 1
 _RARE: Final = frozenset(Status) - {Status.RECEIVED, Status.DELIVERED}
 """The statuses that the index of unfinished messages holds."""
+_QUEUE_OF_HEAD: Final = 4
+"""Where a lane's head has the queue of its job: behind lane, token, id and kind."""
 _KEPT: Final = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})
 """The outcomes that the index of kept arrivals holds."""
+
+
+class _Bucket(NamedTuple):
+    """A leaky bucket as one of those who want something of it finds it."""
+
+    limit: RateLimit
+    free_at_ms: int
+    next_at_ms: int
+    at_ms: int
+    """When they may go."""
+    has_turn: bool
+    """They were given that time before."""
 
 
 class Rows(Protocol):
@@ -321,6 +337,13 @@ class SqlTx:
         else:
             name = "list_messages"
         return [records.read_message(row) for row in self._rows.all(name, values)]
+
+    def queued_messages(self, account: str, *, after_id: str, before_ms: int, limit: int) -> list[Message]:
+        values = {"account": account, "after_id": after_id, "before_ms": before_ms, "limit": limit}
+        return [records.read_message(row) for row in self._rows.all("queued_messages", values)]
+
+    def oldest_queued_messages(self, limit: int) -> list[Message]:
+        return [records.read_message(row) for row in self._rows.all("oldest_queued_messages", {"limit": limit})]
 
     def messages(self, message_ids: Collection[str]) -> dict[MessageId, Message]:
         found = (records.read_message(row) for row in self._rows.in_list("messages", message_ids))
@@ -629,15 +652,22 @@ class SqlTx:
         return job_id
 
     def claim(self, queue: str, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Job]:
-        heads = self._rows.all("due_heads", {"queue": queue, "now_ms": now_ms, "limit": limit})
-        claimed = (self._claim_head(head, now_ms, lease_until_ms) for head in heads)
+        brake = self.brake(queue)
+        if brake.free_at_ms > now_ms:
+            return []
+        heads = self._rows.all("due_heads", {"queue": queue, "now_ms": now_ms, "limit": 1 if brake.is_open else limit})
+        if brake.is_open and heads and not self._take_probe(queue, brake, now_ms):
+            return []
+        claimed = (self._claim_head(head, now_ms, lease_until_ms, is_probe=brake.is_open) for head in heads)
         return [job for job in claimed if job is not None]
 
     def claim_next(self, lane: str, *, now_ms: int, lease_until_ms: int) -> Job | None:
         head = self._rows.one("due_head", {"lane": lane, "now_ms": now_ms})
-        return self._claim_head(head, now_ms, lease_until_ms) if head else None
+        if head is None or self.brake(head[_QUEUE_OF_HEAD]).is_on(now_ms):
+            return None
+        return self._claim_head(head, now_ms, lease_until_ms)
 
-    def _claim_head(self, head: Row, now_ms: int, lease_until_ms: int) -> Job | None:
+    def _claim_head(self, head: Row, now_ms: int, lease_until_ms: int, *, is_probe: bool = False) -> Job | None:
         lane, token, *row = head
         job_id = row[0]
         if job_id is None:  # nothing of ours leaves a lane without a job; if it happens, the lane heals here
@@ -653,7 +683,11 @@ class SqlTx:
         }
         self._rows.run("lease_lane", lease)
         self._rows.run("start_job", {"id": job_id})
-        return records.read_job(row, token=token, now_ms=now_ms)
+        return records.read_job(row, token=token, now_ms=now_ms, is_probe=is_probe)
+
+    def _take_probe(self, target: str, brake: Brake, now_ms: int) -> bool:
+        values = {"target": target, "now_ms": now_ms, "next_at_ms": brake.probed(now_ms).probe_at_ms}
+        return self._rows.run("take_probe", values) == 1
 
     def close_job(self, job: Job) -> bool:
         if not self._rows.run("close_job", _lease(job)):
@@ -728,7 +762,8 @@ class SqlTx:
 
     def next_due_ms(self, queue: str) -> int | None:
         row = self._rows.one("next_due", {"queue": queue})
-        return row[0] if row else None
+        due_at_ms = row[0] if row else None
+        return None if due_at_ms is None else max(due_at_ms, self.brake(queue).free_at_ms)
 
     def queue_depths(self, now_ms: int) -> list[QueueDepth]:
         rows = self._rows.all("queue_depths", {"now_ms": now_ms})
@@ -767,23 +802,67 @@ class SqlTx:
     def trim_dead_letters(self, before_ms: int) -> int:
         return self._rows.run("trim_dead_letters", {"before_ms": before_ms})
 
-    def take_rate(self, key: str, *, holder: str, now_ms: int, interval_ms: int, burst: int, units: int) -> int:
-        row = self._rows.one("rate", {"key": key}) or (0, 0)
+    def brake(self, target: str) -> Brake:
+        row = self._rows.one("brake", {"target": target})
+        return records.read_brake(row) if row else NO_BRAKE
+
+    def brakes(self) -> dict[str, Brake]:
+        return {row[0]: records.read_brake(row) for row in self._rows.all("list_brakes", {})}
+
+    def save_brake(self, target: str, brake: Brake) -> None:
+        self._rows.run("save_brake", records.write_brake(target, brake))
+        self.queues.add(target)  # whoever sleeps over it has to look again
+
+    def release_brake(self, target: str) -> bool:
+        self.queues.add(target)
+        return self._rows.run("release_brake", {"target": target}) == 1
+
+    def suspicion(self, job_id: int) -> Suspicion | None:
+        row = self._rows.one("suspicion", {"job_id": job_id})
+        return Suspicion(number=row[0], since_ms=row[1], refusals=row[2]) if row else None
+
+    def save_suspicion(self, job_id: int, suspicion: Suspicion) -> None:
+        values = {"number": suspicion.number, "since_ms": suspicion.since_ms, "refusals": suspicion.refusals}
+        self._rows.run("save_suspicion", {"job_id": job_id, **values})
+
+    def trim_suspicions(self) -> int:
+        return self._rows.run("trim_suspicions", {})
+
+    def take_rate(self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int) -> int:
+        buckets = [self._look_into(limit, holder, now_ms) for limit in limits]
+        wait_ms = max((bucket.at_ms - now_ms for bucket in buckets), default=0)
+        for bucket in buckets:
+            if wait_ms == 0:
+                self._take(bucket, holder, units)
+            elif bucket.at_ms > now_ms and not bucket.has_turn:
+                self._reserve(bucket, holder, units)
+        return wait_ms
+
+    def _look_into(self, limit: RateLimit, holder: str, now_ms: int) -> _Bucket:
+        row = self._rows.one("rate", {"key": limit.key}) or (0, 0)
         free_at_ms, next_at_ms = max(row[0], now_ms), max(row[1], now_ms)
-        turn = self._rows.one("rate_turn", {"key": key, "holder": holder})
+        turn = self._rows.one("rate_turn", {"key": limit.key, "holder": holder})
+        room_at_ms = max(free_at_ms - limit.interval_ms * (limit.burst - 1), now_ms)
+        has_turn = turn is not None and turn[0] > now_ms
         if turn is not None and turn[0] > now_ms:
-            return int(turn[0] - now_ms)
-        room_at_ms = max(free_at_ms - interval_ms * (burst - 1), now_ms)
-        if room_at_ms == now_ms and (turn is not None or next_at_ms == now_ms):
-            self._rows.run("end_rate_turn", {"key": key, "holder": holder})
-            free_at_ms += interval_ms * units
-            self._rows.run("set_rate", {"key": key, "free_at_ms": free_at_ms, "next_at_ms": next_at_ms})
-            return 0
-        at_ms = max(room_at_ms, next_at_ms)
-        self._rows.run("set_rate_turn", {"key": key, "holder": holder, "at_ms": at_ms})
-        next_at_ms = at_ms + interval_ms * units
-        self._rows.run("set_rate", {"key": key, "free_at_ms": free_at_ms, "next_at_ms": next_at_ms})
-        return at_ms - now_ms
+            at_ms = int(turn[0])
+        elif room_at_ms == now_ms and (turn is not None or next_at_ms == now_ms):
+            at_ms = now_ms
+        else:
+            at_ms = max(room_at_ms, next_at_ms)
+        return _Bucket(limit, free_at_ms, next_at_ms, at_ms, has_turn)
+
+    def _take(self, bucket: _Bucket, holder: str, units: int) -> None:
+        key = bucket.limit.key
+        free_at_ms = bucket.free_at_ms + bucket.limit.interval_ms * units
+        self._rows.run("end_rate_turn", {"key": key, "holder": holder})
+        self._rows.run("set_rate", {"key": key, "free_at_ms": free_at_ms, "next_at_ms": bucket.next_at_ms})
+
+    def _reserve(self, bucket: _Bucket, holder: str, units: int) -> None:
+        key = bucket.limit.key
+        next_at_ms = bucket.at_ms + bucket.limit.interval_ms * units
+        self._rows.run("set_rate_turn", {"key": key, "holder": holder, "at_ms": bucket.at_ms})
+        self._rows.run("set_rate", {"key": key, "free_at_ms": bucket.free_at_ms, "next_at_ms": next_at_ms})
 
     def trim_rate_turns(self, before_ms: int) -> int:
         return self._rows.run("trim_rate_turns", {"before_ms": before_ms})

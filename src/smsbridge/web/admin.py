@@ -19,7 +19,7 @@ from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import AgentAccount, ApiKey, Arrival, Arrived, Role, StoreUnavailable, Tx
 from smsbridge.domain.errors import BadSignature, BridgeError, Conflict, FieldError, Invalid, NotFound
-from smsbridge.flows import agents, resources, restoring
+from smsbridge.flows import agents, brakes, resources, restoring
 from smsbridge.flows.inbound import replay
 from smsbridge.web.auth import make_key
 from smsbridge.web.sessions import LEAST_PASSCODE_CHARS, MOST_PASSCODE_CHARS, hash_passcode, make_passcode
@@ -222,6 +222,21 @@ async def _drop_dead_letter(bridge: Bridge, arguments: Mapping[str, Any]) -> Ans
     return {"id": letter_id, "dropped": True}
 
 
+# --- brakes: carriers, desktops and senders that nothing goes to just now
+
+
+async def _list_brakes(bridge: Bridge, _arguments: Mapping[str, Any]) -> Answer:
+    found, now_ms = await bridge.store.read(lambda tx: tx.brakes()), bridge.now_ms()
+    return {"items": [brakes.show_brake(target, each, now_ms) for target, each in found.items() if each.is_on(now_ms)]}
+
+
+async def _release_brake(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    target = _text(arguments, "id")
+    if not await bridge.store.write(lambda tx: tx.release_brake(target)):
+        raise NotFound("brake", target)
+    return {"id": target, "released": True}
+
+
 # --- desktops
 
 
@@ -267,6 +282,8 @@ VERBS: Final[Mapping[str, Callable[[Bridge, Mapping[str, Any]], Awaitable[Answer
     "dead-letters.list": _list_dead_letters,
     "dead-letters.replay": _replay_dead_letter,
     "dead-letters.drop": _drop_dead_letter,
+    "brakes.list": _list_brakes,
+    "brakes.release": _release_brake,
     "desktops.switch-on": _switch_on_desktop,
     "restore.mark": _mark_restored,
     "restore.finish": _finish_restore,

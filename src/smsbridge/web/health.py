@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,6 +13,9 @@ from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import QueueDepth, StoreUnavailable
+from smsbridge.domain.brake import NO_BRAKE, Brake
+from smsbridge.flows.brakes import show_brake
+from smsbridge.flows.jobs import targets
 from smsbridge.flows.restoring import is_sending_paused
 from smsbridge.wire.encoding import write_json
 from smsbridge.wire.probe import write_probe_answer
@@ -42,6 +45,7 @@ class Health:
         self._checking = asyncio.Lock()
         self._checked_at = -CHECK_EVERY_S
         self._store: dict[str, Any] = {}
+        self._braked: list[dict[str, Any]] = []
 
     async def live(self, _request: web.Request) -> web.Response:
         """The loop turns. A restart would help nothing else, so nothing else is asked."""
@@ -52,6 +56,7 @@ class Health:
         async with self._checking:
             if time.monotonic() - self._checked_at >= CHECK_EVERY_S:
                 self._store = await self._check_store()
+                self._braked = await self._look_at_brakes()
                 self._checked_at = time.monotonic()
         draining = self._stopping.is_set()
         disk = self._check_disk()
@@ -60,6 +65,7 @@ class Health:
         body = {
             "ready": ready,
             "checks": {"store": self._store, "disk": disk, "not_draining": {"ok": not draining}, **self._spool()},
+            "braked": self._braked,
             "version": __version__,
         }
         return web.Response(status=200 if ready else 503, body=write_json(body), content_type="application/json")
@@ -68,11 +74,12 @@ class Health:
         """In the text format of Prometheus. What lies in the queues is counted now, and not kept up to date all day."""
         now_ms = self._bridge.now_ms()
         try:
-            depths, letters, is_paused = await self._bridge.store.read(
+            depths, letters, is_paused, brakes = await self._bridge.store.read(
                 lambda tx: (
                     tx.queue_depths(now_ms),
                     tx.list_dead_letters(limit=MAX_LETTERS_COUNTED),
                     is_sending_paused(tx),
+                    tx.brakes(),
                 )
             )
         except StoreUnavailable:
@@ -80,6 +87,7 @@ class Health:
         else:
             self._set_gauges(depths, len(letters), now_ms)
             self._bridge.meter.set("sending_paused", int(is_paused))
+            self._show_brakes(brakes, now_ms)
         return web.Response(body=self._render_metrics(), headers={"Content-Type": _METRICS_TYPE})
 
     async def probe(self, request: web.Request) -> web.Response:
@@ -107,6 +115,30 @@ class Health:
         if room is Room.NONE:
             return {"ok": False, "problem": "the disk is full: texts are refused until there is room"}
         return {"ok": True, "room": room.name.lower()}
+
+    async def _look_at_brakes(self) -> list[dict[str, Any]]:
+        """What does not work, or asked for time. For who reads it: it makes nothing unready."""
+        now_ms = self._bridge.now_ms()
+        try:
+            found = await self._bridge.store.read(lambda tx: tx.brakes())
+        except StoreUnavailable:
+            return []
+        wanted = targets(self._bridge)
+        return [
+            show_brake(target, each, now_ms)
+            for target, each in found.items()
+            if target in wanted and each.is_on(now_ms)
+        ]
+
+    def _show_brakes(self, brakes: Mapping[str, Brake], now_ms: int) -> None:
+        """Of every target that is configured. A sender's own hold has a number in its name and is not shown here."""
+        meter = self._bridge.meter
+        for gauge in ("circuit_open", "target_held_seconds"):
+            self._forget_gauge(gauge)
+        for target in targets(self._bridge):
+            brake = brakes.get(target, NO_BRAKE)
+            meter.set("circuit_open", int(brake.is_open), target=target)
+            meter.set("target_held_seconds", max(0, brake.held_until_ms - now_ms) / 1000, target=target)
 
     def _set_gauges(self, depths: list[QueueDepth], dead_letters: int, now_ms: int) -> None:
         meter = self._bridge.meter

@@ -2,6 +2,7 @@
 
 -- columns j: j.id, j.kind, j.queue, j.lane, j.ref, j.attempt, j.is_running, j.crashes, j.created_at_ms, j.give_up_at_ms
 -- columns letter: id, kind, queue, lane, ref, attempts, reason, created_at_ms, died_at_ms
+-- columns brake: target, held_until_ms, failures, failed_job, opened_at_ms, probe_at_ms, probe_every_ms, suspicions, cleared, reason
 
 -- name: insert_job
 INSERT INTO jobs (kind, queue, lane, ref, due_at_ms, created_at_ms, give_up_at_ms)
@@ -146,3 +147,40 @@ DELETE FROM rate_turns WHERE at_ms < :before_ms;
 
 -- name: end_rate_turn
 DELETE FROM rate_turns WHERE key = :key AND holder = :holder;
+
+-- name: brake
+SELECT {brake} FROM brakes WHERE target = :target;
+
+-- name: list_brakes
+SELECT {brake} FROM brakes ORDER BY target;
+
+-- name: save_brake
+-- Nobody who has read an older row shortens a hold.
+INSERT INTO brakes ({brake})
+VALUES (:target, :held_until_ms, :failures, :failed_job, :opened_at_ms, :probe_at_ms, :probe_every_ms, :suspicions,
+        :cleared, :reason)
+ON CONFLICT (target) DO UPDATE SET
+    held_until_ms = CASE WHEN excluded.held_until_ms > brakes.held_until_ms THEN excluded.held_until_ms
+                         ELSE brakes.held_until_ms END,
+    failures = excluded.failures, failed_job = excluded.failed_job, opened_at_ms = excluded.opened_at_ms,
+    probe_at_ms = excluded.probe_at_ms, probe_every_ms = excluded.probe_every_ms, suspicions = excluded.suspicions,
+    cleared = excluded.cleared, reason = excluded.reason;
+
+-- name: take_probe
+-- Once: of two who want to probe, the second finds the time moved on.
+UPDATE brakes SET probe_at_ms = :next_at_ms WHERE target = :target AND opened_at_ms > 0 AND probe_at_ms <= :now_ms;
+
+-- name: release_brake
+UPDATE brakes SET held_until_ms = 0, failures = 0, failed_job = 0, opened_at_ms = 0, probe_at_ms = 0
+WHERE target = :target;
+
+-- name: suspicion
+SELECT number, since_ms, refusals FROM suspicions WHERE job_id = :job_id;
+
+-- name: save_suspicion
+INSERT INTO suspicions (job_id, number, since_ms, refusals) VALUES (:job_id, :number, :since_ms, :refusals)
+ON CONFLICT (job_id) DO UPDATE SET refusals = excluded.refusals;
+
+-- name: trim_suspicions
+-- Of jobs that have ended. No index: there are as many rows as refused events that wait just now.
+DELETE FROM suspicions WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = suspicions.job_id);

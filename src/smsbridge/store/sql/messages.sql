@@ -43,6 +43,17 @@ WHERE status = :status AND status NOT IN ('received', 'delivered') AND id < :bef
   AND (CAST(:quick_reply AS INTEGER) IS NULL OR is_quick_reply = :quick_reply)
 ORDER BY id DESC LIMIT :limit;
 
+-- name: queued_messages
+-- In the order they were written, of one account.
+SELECT {message} FROM messages
+WHERE status = 'queued' AND status NOT IN ('received', 'delivered') AND id > :after_id AND account = :account
+  AND created_at_ms <= :before_ms
+ORDER BY id LIMIT :limit;
+
+-- name: oldest_queued_messages
+SELECT {message} FROM messages
+WHERE status = 'queued' AND status NOT IN ('received', 'delivered') ORDER BY id LIMIT :limit;
+
 -- name: list_quick_replies
 SELECT {message} FROM messages
 WHERE is_quick_reply = 1 AND id < :before_id

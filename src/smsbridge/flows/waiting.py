@@ -1,0 +1,52 @@
+"""Texts that wait while nobody looks at them: behind a brake nothing is claimed, so here they are looked after.
+
+Their agents hear of the delay, and when it has been too long: a text whose time is over is not kept for a carrier that
+comes back at night.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.store import Tx
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.outcome import Evidence, Rejected
+from smsbridge.domain.status import Status
+from smsbridge.flows import lanes
+from smsbridge.flows.sending import fail, tell_of_delay
+
+_AT_ONCE: Final = 100
+
+
+def tell_of_brakes(tx: Tx, bridge: Bridge) -> int:
+    """The *delayed* notice of texts whose account is braked; each is looked at once. Returns how many were."""
+    now_ms, looked_at = bridge.now_ms(), 0
+    for account in bridge.accounts:
+        brake = tx.brake(lanes.send_queue(account))
+        if not brake.is_on(now_ms):
+            continue
+        key = _LOOKED_UP_TO.format(account=account)
+        before_ms = now_ms - bridge.policy.delayed_notice_after_ms
+        waiting = tx.queued_messages(account, after_id=tx.meta(key), before_ms=before_ms, limit=_AT_ONCE)
+        cause = Cause.CARRIER_OUTAGE if brake.is_open else Cause.RATE_LIMITED
+        for message in waiting:
+            tell_of_delay(tx, bridge, message, cause, max(brake.free_at_ms, now_ms), Evidence(text=brake.reason))
+        if waiting:
+            tx.set_meta(key, waiting[-1].id)
+        looked_at += len(waiting)
+    return looked_at
+
+
+def give_up_overdue(tx: Tx, bridge: Bridge) -> int:
+    """Fails queued texts whose time is over. Looks at the oldest only: if none of them is, no other is."""
+    now_ms, given_up = bridge.now_ms(), 0
+    for message in tx.oldest_queued_messages(limit=_AT_ONCE):
+        part = next((each for each in tx.parts(message.id) if each.status is Status.QUEUED), None)
+        if part is not None and message.give_up_at_ms is not None and message.give_up_at_ms <= now_ms:
+            fail(tx, bridge, message, part, Rejected(cause=Cause.EXPIRED, evidence=Evidence(text="it waited too long")))
+            given_up += 1
+    return given_up
+
+
+_LOOKED_UP_TO: Final = "delay_told_up_to:{account}"
