@@ -35,8 +35,8 @@ from smsbridge.domain.brake import Brake
 from smsbridge.domain.events import InboundMedia, InboundMessage
 from smsbridge.domain.message import Direction, Message, Notice, NoticeKind
 from smsbridge.domain.status import Status
-from smsbridge.flows import lanes
 from smsbridge.flows.inbound import accept_events
+from smsbridge.flows.jobs import targets
 from smsbridge.flows.outbound import Draft, submit
 from smsbridge.store.tx import SqlTx
 from smsbridge.wire.http import Request
@@ -342,9 +342,9 @@ class BrakeRun:
             await self.ends.changed.wait()
 
     async def is_drained(self) -> bool:
-        """Nothing waits any more but the upkeep."""
+        """Nothing waits for a carrier or a desktop any more."""
         depths = await self.bridge.store.read(lambda tx: tx.queue_depths(now_ms()))
-        return {each.queue for each in depths} <= {lanes.UPKEEP_QUEUE}
+        return not {each.queue for each in depths} & set(targets(self.bridge))
 
     async def release(self, target: str) -> None:
         """As an operator does."""
