@@ -19,6 +19,8 @@ from typing import Final, Self, cast
 
 from smsbridge.contracts.network import ImagingUnavailable, PictureFacts
 
+MAX_WAITING: Final = 64
+"""Pictures that may wait for the one that is decoded; more are refused at once rather than answered too late."""
 MAX_THUMBNAIL_BYTES: Final = 1024 * 1024
 
 _FORMATS: Final = {
@@ -36,13 +38,15 @@ _CHILD: Final = Path(__file__).with_name("imaging_child.py")
 
 
 class ChildImaging:
-    """contracts.network.Imaging. Its methods raise ImagingUnavailable when no child comes up."""
+    """contracts.network.Imaging. Its methods raise ImagingUnavailable when no child comes up, or when too many
+    pictures wait."""
 
     def __init__(self, *, timeout_s: float = 20.0, idle_s: float = 60.0) -> None:
         """`timeout_s` is for one picture; the child's own limit on processor time is tighter."""
         self._timeout_s = timeout_s
         self._idle_s = idle_s
         self._turn = asyncio.Lock()
+        self._waiting = 0
         self._child: _Child | None = None
         self._rest: asyncio.TimerHandle | None = None
 
@@ -65,7 +69,16 @@ class ChildImaging:
         kind = _FORMATS.get(content_type)
         if kind is None:
             return None
-        question = {"ask": ask, "file": str(file), "format": kind, "max_bytes": max_bytes}
+        question: dict[str, object] = {"ask": ask, "file": str(file), "format": kind, "max_bytes": max_bytes}
+        if self._waiting >= MAX_WAITING:
+            raise ImagingUnavailable("too many pictures are waiting to be decoded")
+        self._waiting += 1
+        try:
+            return await self._ask_in_turn(question, max_bytes)
+        finally:
+            self._waiting -= 1
+
+    async def _ask_in_turn(self, question: dict[str, object], max_bytes: int) -> _Answer | None:
         async with self._turn:
             child = await self._start()
             try:

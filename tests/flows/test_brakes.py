@@ -345,16 +345,14 @@ def refusing(world: World) -> Any:
 
 
 @pytest.mark.parametrize("status", [401, 404])
-async def test_a_thousand_events_and_a_wrong_key_lose_nothing_and_park_nothing(
-    make_world: MakeWorld, status: int
-) -> None:
+async def test_a_wrong_key_or_address_loses_nothing_and_parks_nothing(make_world: MakeWorld, status: int) -> None:
     world = make_world(external=True)
     world.bridge = replace(world.bridge, desktops={"desk": refusing(world)})
     await world.restart(world.store)
     world.network.answer = keyless(status)
-    contacts = [number(n) for n in range(100)]
-    for n in range(1_000):
-        await world.text(str(n), sender=contacts[n % 100])
+    contacts = [number(n) for n in range(12)]
+    for n in range(60):
+        await world.text(str(n), sender=contacts[n % 12])
     for _ in range(20):
         await world.run_due()
         world.clock.now += PROBE_MS
@@ -370,7 +368,7 @@ async def test_a_thousand_events_and_a_wrong_key_lose_nothing_and_park_nothing(
     for event in world.sent("/events"):
         if event["type"] == "message.received":
             heard.setdefault(event["data"]["from"], []).append(int(event["data"]["text"]))
-    assert sorted(text for texts in heard.values() for text in texts) == list(range(1_000))
+    assert sorted(text for texts in heard.values() for text in texts) == list(range(60))
     assert all(texts == sorted(texts) for texts in heard.values())
     assert await world.store.read(lambda tx: tx.list_dead_letters()) == []
 

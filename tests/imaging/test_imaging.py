@@ -364,6 +364,17 @@ async def test_many_questions_at_once_are_answered_by_one_child(imaging: ChildIm
     assert None not in all_facts
 
 
+async def test_no_more_than_so_many_wait_and_whoever_comes_too_much_is_told_so(
+    imaging: ChildImaging, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsbridge.imaging.MAX_WAITING", 4)
+    file.write_bytes(encode(a_picture(), "PNG"))
+    answers = await asyncio.gather(*(imaging.read_picture(file, "image/png") for _ in range(7)), return_exceptions=True)
+    assert [isinstance(answer, ImagingUnavailable) for answer in answers] == [False] * 4 + [True] * 3
+    assert None not in answers[:4]
+    assert await imaging.read_picture(file, "image/png") is not None
+
+
 async def test_a_child_that_was_killed_is_replaced(imaging: ChildImaging, file: Path) -> None:
     file.write_bytes(encode(a_picture(), "JPEG"))
     assert await imaging.read_picture(file, "image/jpeg") is not None

@@ -363,5 +363,18 @@ async def test_while_a_circuit_is_open_one_job_at_a_time_is_begun_and_the_first_
     assert shop.ended == ["2", "3", "4", "0", "1"], "in order, but for those that had looked"
 
 
+async def test_a_probe_with_nothing_to_do_leaves_its_turn_to_the_next(shop: Shop) -> None:
+    now_ms = shop.clock.now_ms()
+    opened = Brake(opened_at_ms=now_ms, probe_at_ms=now_ms, probe_every_ms=3_600_000, failures=5)
+    await shop.store.write(lambda tx: tx.save_brake("q", opened))
+    begin = shop.begin
+    shop.begin = lambda tx, job: begin(tx, job) if job.ref == "real" else Done()  # type: ignore[method-assign,return-value]
+    for ref in ("over", "over", "real", "waits"):
+        await shop.put(ref, lane=f"lane {ref} {len(shop.begun)}")
+    async with shop.open():
+        await shop.until(lambda: shop.ended == ["real"])
+    assert [job.ref for job in shop.begun] == ["real"]
+
+
 def told(logs: Iterable[Any]) -> list[Any]:
     return [line for line in logs if line["event"] in {"queue.braked", "queue.released"}]

@@ -141,10 +141,10 @@ async def test_a_request_in_flight_at_a_stop_is_finished_and_a_new_connection_re
     entered, let_go = asyncio.Event(), asyncio.Event()
     write = world.store.write
 
-    async def slow_write(work: object) -> object:
+    async def slow_write(work: object, **options: object) -> object:
         entered.set()
         await let_go.wait()
-        return await write(work)  # type: ignore[arg-type]
+        return await write(work, **options)  # type: ignore[arg-type]
 
     async with running(world, Limits(grace_s=10)) as edge:
         monkeypatch.setattr(world.store, "write", slow_write)

@@ -539,6 +539,10 @@ class JobsTx(Protocol):
         """A hold that is longer in the store stays."""
         ...
 
+    def spare_probe(self, target: str, now_ms: int) -> None:
+        """A probe that had nothing to do was none: the next may leave at once."""
+        ...
+
     def release_brake(self, target: str) -> bool:
         """Work goes on at once. False when there was none."""
         ...

@@ -121,7 +121,9 @@ def _again(
         return Buried(reason=f"not delivered in time: {evidence.text}", facts=facts)
     if job.is_probe:
         due_at_ms = max(due_at_ms, now_ms + bridge.policy.brakes.probe_every_ms)  # the next probe is another's turn
-    return Later(due_at_ms=due_at_ms, write=write, counts=not after_s and not job.is_probe, facts=facts)
+    # What a brake holds back needs no time of its own: so it goes when the brake is released.
+    look_at_ms = now_ms if after_s else due_at_ms
+    return Later(due_at_ms=look_at_ms, write=write, counts=not after_s and not job.is_probe, facts=facts)
 
 
 async def _refused(bridge: Bridge, delivering: Delivering, outcome: Rejected, facts: dict[str, object]) -> JobEnd:

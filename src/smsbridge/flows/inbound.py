@@ -388,7 +388,7 @@ def _take_care_of(
     tx.enqueue(
         NewJob(
             kind=lanes.FETCH,
-            queue=lanes.MEDIA_QUEUE,
+            queue=lanes.media_queue(message.account),
             lane=f"{lanes.FETCH}:{attachment.id}",
             ref=f"{attachment.id}:{seq}",
             due_at_ms=now_ms,

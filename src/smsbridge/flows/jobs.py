@@ -36,7 +36,8 @@ def queues(bridge: Bridge, waiting: Collection[str] = ()) -> Mapping[str, int]:
         **dict.fromkeys(waiting, 1),
         **{lanes.catch_up_queue(account.name): 1 for account in bridge.accounts.values()},
         **targets(bridge),
-        lanes.MEDIA_QUEUE: 8,
+        **{lanes.media_queue(name): 8 for name in bridge.accounts},
+        lanes.PREPARE_QUEUE: 8,
         lanes.UPKEEP_QUEUE: 1,
     }
 

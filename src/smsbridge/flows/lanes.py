@@ -14,8 +14,13 @@ CONFIRM: Final = "confirm"
 UPKEEP: Final = "upkeep"
 CATCH_UP: Final = "catch_up"
 
-MEDIA_QUEUE: Final = "media"
+PREPARE_QUEUE: Final = "media"
 UPKEEP_QUEUE: Final = "upkeep"
+
+
+def media_queue(account: str) -> str:
+    """What contacts send comes from their carrier's hosts, so each carrier has a queue of its own here too."""
+    return f"media:{account}"
 
 
 def send_queue(account: str) -> str:

@@ -528,7 +528,7 @@ def _enqueue_preparation(tx: Tx, bridge: Bridge, message: Message) -> None:
     tx.enqueue(
         NewJob(
             kind=lanes.PREPARE,
-            queue=lanes.MEDIA_QUEUE,
+            queue=lanes.PREPARE_QUEUE,
             lane=f"{lanes.PREPARE}:{message.id}",
             ref=message.id,
             due_at_ms=now_ms,

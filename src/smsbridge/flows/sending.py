@@ -77,7 +77,9 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
             return Later(due_at_ms=bridge.now_ms() + _PAUSED_MS, counts=False, facts={"outcome": "paused"})
         sender_brake = tx.brake(lanes.sender_target(message.sender))
         if sender_brake.is_on(bridge.now_ms()):
-            return _wait_until(tx, bridge, message, sender_brake.free_at_ms, "sender_held")
+            held = _wait_until(tx, bridge, message, sender_brake.free_at_ms, "sender_held")
+            # It looks again in between: an operator may have released the sender.
+            return replace(held, due_at_ms=min(held.due_at_ms, bridge.now_ms() + _LOOK_AGAIN_MS))
         wait_ms = _wait_for_rate(tx, bridge, message, part, parts, account)
         if wait_ms:
             return _wait_until(tx, bridge, message, bridge.now_ms() + wait_ms, "rate_limited_by_us")
@@ -372,7 +374,9 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
 
     # Waiting as long as one was told to is no failed attempt, and neither is being the one who looks.
     counts = not outcome.after_s and not sending.job.is_probe
-    return Later(due_at_ms=due_at_ms, write=wait, counts=counts, facts={**facts, "due_at_ms": due_at_ms})
+    # What a brake holds back needs no time of its own: so it goes when the brake is released.
+    look_at_ms = now_ms if outcome.after_s and outcome.scope is Scope.ACCOUNT else due_at_ms
+    return Later(due_at_ms=look_at_ms, write=wait, counts=counts, facts={**facts, "due_at_ms": due_at_ms})
 
 
 def tell_of_delay(
@@ -463,6 +467,7 @@ _OUTCOME_WORDS: Final = {
     Uncertain: "uncertain",
 }
 _UNFINISHED: Final = frozenset({Status.QUEUED, Status.SENDING})
+_LOOK_AGAIN_MS: Final = 60_000
 _LIST_BYTES: Final = 1_048_576
 _PAUSED_MS: Final = 10_000
 _EARLIER_MS: Final = 86_400_000

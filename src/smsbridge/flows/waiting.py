@@ -45,6 +45,7 @@ def give_up_overdue(tx: Tx, bridge: Bridge) -> int:
         part = next((each for each in tx.parts(message.id) if each.status is Status.QUEUED), None)
         if part is not None and message.give_up_at_ms is not None and message.give_up_at_ms <= now_ms:
             fail(tx, bridge, message, part, Rejected(cause=Cause.EXPIRED, evidence=Evidence(text="it waited too long")))
+            tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
             given_up += 1
     return given_up
 

@@ -196,6 +196,8 @@ class Worker:
             work = self._crashed(job)
         if isinstance(work, (Done, Later, Buried)):
             self._end(tx, job, work)
+            if job.is_probe:
+                tx.spare_probe(job.queue, self._clock.now_ms())
             return None
         return Claimed(job=job, kind=kind, work=work, claimed_at_ms=claimed_at_ms)
 

@@ -813,6 +813,10 @@ class SqlTx:
         self._rows.run("save_brake", records.write_brake(target, brake))
         self.queues.add(target)  # whoever sleeps over it has to look again
 
+    def spare_probe(self, target: str, now_ms: int) -> None:
+        self._rows.run("spare_probe", {"target": target, "now_ms": now_ms})
+        self.queues.add(target)
+
     def release_brake(self, target: str) -> bool:
         self.queues.add(target)
         return self._rows.run("release_brake", {"target": target}) == 1

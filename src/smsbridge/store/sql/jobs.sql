@@ -170,6 +170,9 @@ ON CONFLICT (target) DO UPDATE SET
 -- Once: of two who want to probe, the second finds the time moved on.
 UPDATE brakes SET probe_at_ms = :next_at_ms WHERE target = :target AND opened_at_ms > 0 AND probe_at_ms <= :now_ms;
 
+-- name: spare_probe
+UPDATE brakes SET probe_at_ms = :now_ms WHERE target = :target AND opened_at_ms > 0;
+
 -- name: release_brake
 UPDATE brakes SET held_until_ms = 0, failures = 0, failed_job = 0, opened_at_ms = 0, probe_at_ms = 0
 WHERE target = :target;
