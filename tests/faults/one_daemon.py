@@ -101,6 +101,7 @@ class OneDaemon:
         self.acknowledged: dict[str, list[str]] = defaultdict(list)
         self.accepted: dict[str, str] = {}
         self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.signed_at_s: list[int] = []
         self._agents = agents
         self._settings = settings
         self.wrap = tuple(wrap)
@@ -138,6 +139,7 @@ class OneDaemon:
     async def _desktop(self) -> AsyncIterator[str]:
         async def take(request: web.Request) -> web.Response:
             event = json.loads(await request.read())
+            self.signed_at_s.append(int(request.headers["webhook-timestamp"]))
             self.told.append((request.headers["webhook-id"], event["type"], event["data"]))
             return web.Response(status=204)
 

@@ -508,6 +508,10 @@ class JobsTx(Protocol):
         """This daemon ends; nobody need wait for it to fall silent."""
         ...
 
+    def shift_schedule(self, by_ms: int) -> None:
+        """Moves all times of waiting work and of rates, when the clock was set. As for `release_leases`."""
+        ...
+
     def expedite(self, lane: str, ref: str, now_ms: int) -> None:
         """A waiting job that need not wait any longer."""
         ...
