@@ -75,15 +75,16 @@ class Daemon:
         self.stop = asyncio.Event()
 
     async def run(self, on_ready: Callable[[Ready], None] | None = None) -> int:
-        """Raises StoreInUse, StoreTooNew, StoreUnavailable or OSError for what keeps it from starting."""
+        """For what keeps it from starting it raises OSError, or what `open_store` raises."""
         settings = self._loaded.settings
         async with AsyncExitStack() as stack:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             settings.media_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             meter = PrometheusMeter(data_dir=settings.data_path, database=settings.store_path)
-            disk = DiskWatch.open(settings.data_path, settings.media_path, _disk_limits(self._loaded), meter)
-            store = open_store(settings.store_url, settings.store_path)
+            disk = DiskWatch(settings.data_path, settings.media_path, _disk_limits(self._loaded), meter)
+            store = self._open_store(disk)
             stack.push_async_callback(store.close)
+            disk.look()
             spool = None
             if settings.spool_path is not None:
                 spool = FileSpool.open(settings.spool_path, limit=settings.store.spool_limit)
@@ -118,6 +119,15 @@ class Daemon:
             )
             jumps = ClockWatch(clock=clock, store=store, meter=meter, alone=store.is_exclusive)
             return await self._serve(bridge, store, disk, jumps, meter, on_ready)
+
+    def _open_store(self, disk: DiskWatch) -> OpenStore:
+        settings = self._loaded.settings
+        try:
+            return open_store(settings.store_url, settings.store_path)
+        except StoreUnavailable:
+            if not disk.make_way():
+                raise
+            return open_store(settings.store_url, settings.store_path)
 
     async def _serve(
         self,

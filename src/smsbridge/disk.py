@@ -36,9 +36,10 @@ class DiskLimits:
 
 
 class DiskWatch:
-    """contracts.disk.Disk. Made by `open`; `look` is called once a second, and `on_full` when a write found no room."""
+    """contracts.disk.Disk. `look` is called once a second, and `on_full` when a write found no room."""
 
     def __init__(self, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter) -> None:
+        """Both folders must exist."""
         self._data_dir = data_dir
         self._media_dir = media_dir
         self._limits = limits
@@ -48,15 +49,11 @@ class DiskWatch:
         self.room = Room.AMPLE
         self.media_room = Room.AMPLE
 
-    @classmethod
-    def open(cls, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter) -> DiskWatch:
-        """Looks for the first time. On a disk that is full already the reserve is given up at once, so that the store
-        can be opened. Both folders must exist."""
-        watch = cls(data_dir, media_dir, limits, meter)
-        watch.look()
-        if watch.room is Room.NONE:
-            watch.on_full()
-        return watch
+    def make_way(self) -> bool:
+        """At a start on a disk that is full already: gives the reserve up, so that the store can be opened. Whether it
+        did."""
+        free, total = _free_and_total(self._data_dir)
+        return self._judge(free, total, Room.AMPLE) is Room.NONE and self.on_full()
 
     def look(self) -> None:
         """Judges the free space anew. Costs two system calls."""

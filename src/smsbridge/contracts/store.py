@@ -51,6 +51,10 @@ class StoreInUse(Exception):
     """Another process has this database open."""
 
 
+class StoreMisplaced(Exception):
+    """The database lies where it cannot be kept safely."""
+
+
 class StoreTooNew(Exception):
     """The database was written by a later version of smsbridge."""
 
