@@ -81,7 +81,13 @@ class Daemon:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             settings.media_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             meter = PrometheusMeter(data_dir=settings.data_path, database=settings.store_path)
-            disk = DiskWatch(settings.data_path, settings.media_path, _disk_limits(self._loaded), meter)
+            disk = DiskWatch(
+                settings.data_path,
+                settings.media_path,
+                _disk_limits(self._loaded),
+                meter,
+                store_is_here=not settings.store_url,
+            )
             store = self._open_store(disk)
             stack.push_async_callback(store.close)
             disk.look()

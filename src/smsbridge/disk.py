@@ -38,8 +38,11 @@ class DiskLimits:
 class DiskWatch:
     """contracts.disk.Disk. `look` is called once a second, and `on_full` when a write found no room."""
 
-    def __init__(self, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter) -> None:
-        """Both folders must exist."""
+    def __init__(
+        self, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter, *, store_is_here: bool = True
+    ) -> None:
+        """Both folders must exist. A store that is elsewhere (PostgreSQL) has a disk of its own: only media count."""
+        self._store_is_here = store_is_here
         self._data_dir = data_dir
         self._media_dir = media_dir
         self._limits = limits
@@ -59,10 +62,12 @@ class DiskWatch:
         """Judges the free space anew. Costs two system calls."""
         with suppress(OSError):  # a folder that cannot be looked at is the store's to tell
             free, total = _free_and_total(self._data_dir)
-            room = self._judge(max(free - self._missing(total), 0), total, self.room)
+            room = Room.AMPLE
+            if self._store_is_here:
+                room = self._judge(max(free - self._missing(total), 0), total, self.room)
             if room is not self.room:
                 self._tell(room, free)
-            if room is not Room.NONE:
+            if room is not Room.NONE and self._store_is_here:
                 self._make_reserve(total)
             self.room = room
             self._meter.set("storage_room", room)

@@ -97,6 +97,15 @@ def test_a_start_on_a_full_disk_gives_the_reserve_up_so_that_the_store_can_be_op
     assert not watch.make_way()
 
 
+def test_a_store_that_is_elsewhere_has_a_disk_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Space(tmp_path, 0, LARGE)
+    monkeypatch.setattr("smsbridge.disk._free_and_total", space.look_at)
+    limits = DiskLimits(low_bytes=200 * MB, full_bytes=50 * MB, reserve_bytes=MB)
+    watch = DiskWatch(tmp_path, tmp_path, limits, CountingMeter(), store_is_here=False)
+    watch.look()
+    assert (watch.room, watch.media_room) == (Room.AMPLE, Room.NONE)
+
+
 def test_limits_of_nothing_refuse_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = Space(tmp_path, 0, LARGE)
     monkeypatch.setattr("smsbridge.disk._free_and_total", space.look_at)

@@ -44,7 +44,7 @@ ACCOUNT_SID = "AC" + "5f" * 16
 TOKEN = "one-daemon-token"
 SENDER = "+15005550006"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 """How long anything is waited for that must come: on a slow and busy machine, too."""
 
 
