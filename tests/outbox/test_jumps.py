@@ -10,7 +10,7 @@ import pytest
 
 from fakes import START_MS, CountingMeter
 from smsbridge.contracts.jobs import Job, NewJob
-from smsbridge.contracts.store import StoreUnavailable, Tx
+from smsbridge.contracts.store import RateLimit, StoreUnavailable, Tx
 from smsbridge.outbox.jumps import NOTE_EVERY_LOOKS, ClockWatch
 from smsbridge.store.sqlite import SqliteStore
 
@@ -103,7 +103,8 @@ async def test_what_is_being_done_is_not_taken_for_interrupted(waiting: Waiting,
 @JUMPS
 async def test_a_rate_does_not_stand_still(waiting: Waiting, by_ms: int) -> None:
     def take(tx: Tx) -> int:
-        return tx.take_rate("r", holder="h", now_ms=waiting.machine.now_ms(), interval_ms=1_000, burst=1, units=1)
+        limit = RateLimit(key="r", interval_ms=1_000, burst=1)
+        return tx.take_rate([limit], holder="h", now_ms=waiting.machine.now_ms(), units=1)
 
     assert await waiting.store.write(take) == 0
     assert await waiting.store.write(take) == 1_000
