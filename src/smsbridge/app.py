@@ -36,6 +36,7 @@ from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
 from smsbridge.metrics import PrometheusMeter
 from smsbridge.network import HttpNetwork
+from smsbridge.outbox.jumps import ClockWatch
 from smsbridge.outbox.roll import Roll
 from smsbridge.outbox.worker import Worker
 from smsbridge.store import OpenStore, open_store
@@ -74,15 +75,22 @@ class Daemon:
         self.stop = asyncio.Event()
 
     async def run(self, on_ready: Callable[[Ready], None] | None = None) -> int:
-        """Raises StoreInUse, StoreTooNew, StoreUnavailable or OSError for what keeps it from starting."""
+        """For what keeps it from starting it raises OSError, or what `open_store` raises."""
         settings = self._loaded.settings
         async with AsyncExitStack() as stack:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             settings.media_path.mkdir(parents=True, exist_ok=True, mode=0o700)
             meter = PrometheusMeter(data_dir=settings.data_path, database=settings.store_path)
-            disk = DiskWatch.open(settings.data_path, settings.media_path, _disk_limits(self._loaded), meter)
-            store = open_store(settings.store_url, settings.store_path)
+            disk = DiskWatch(
+                settings.data_path,
+                settings.media_path,
+                _disk_limits(self._loaded),
+                meter,
+                store_is_here=not settings.store_url,
+            )
+            store = self._open_store(disk)
             stack.push_async_callback(store.close)
+            disk.look()
             spool = None
             if settings.spool_path is not None:
                 spool = FileSpool.open(settings.spool_path, limit=settings.store.spool_limit)
@@ -96,13 +104,14 @@ class Daemon:
             stack.push_async_callback(imaging.close)
             store.on_overtaken = lambda: meter.count("db_overtaken_total")
             store.on_commit_seconds = lambda seconds, count: _observe_commit(meter, seconds, count)
+            clock = SystemClock()
             bridge = Bridge(
                 store=store,
                 network=network,
                 blobs=blobs,
                 imaging=imaging,
-                clock=SystemClock(),
-                ids=RandomIds(SystemClock().now_ms),
+                clock=clock,
+                ids=RandomIds(clock.now_ms),
                 meter=meter,
                 public_url=settings.public_url,
                 link_key=await link_key(store),
@@ -114,18 +123,30 @@ class Daemon:
                 spool=spool,
                 disk=disk,
             )
-            return await self._serve(bridge, store, disk, meter, on_ready)
+            jumps = ClockWatch(clock=clock, store=store, meter=meter, alone=store.is_exclusive)
+            return await self._serve(bridge, store, disk, jumps, meter, on_ready)
+
+    def _open_store(self, disk: DiskWatch) -> OpenStore:
+        settings = self._loaded.settings
+        try:
+            return open_store(settings.store_url, settings.store_path)
+        except StoreUnavailable:
+            if not disk.make_way():
+                raise
+            return open_store(settings.store_url, settings.store_path)
 
     async def _serve(
         self,
         bridge: Bridge,
         store: OpenStore,
         disk: DiskWatch,
+        jumps: ClockWatch,
         meter: PrometheusMeter,
         on_ready: Callable[[Ready], None] | None,
     ) -> int:
         settings = self._loaded.settings
         roll = Roll(store=store, clock=bridge.clock, meter=meter)
+        await jumps.begin()
         released = await roll.begin(alone=store.is_exclusive)
         await store.write(lambda tx: ensure_upkeep(tx, bridge))
         await store.write(lambda tx: ensure_catch_up(tx, bridge))
@@ -162,7 +183,7 @@ class Daemon:
             group.create_task(web.run(), name="web")
             group.create_task(self._until_broken(store), name="store watch")
             group.create_task(self._watchdog(store), name="watchdog")
-            group.create_task(self._look_around(disk), name="disk watch")
+            group.create_task(self._look_around(disk, jumps), name="look around")
             try:
                 port = await web.listen(
                     host=settings.server.host,
@@ -211,10 +232,11 @@ class Daemon:
             if not taken:
                 await self._until_stop(SPOOL_LOOK_S)
 
-    async def _look_around(self, disk: DiskWatch) -> None:
-        """What changes without anybody telling: the room on the disk."""
+    async def _look_around(self, disk: DiskWatch, jumps: ClockWatch) -> None:
+        """What changes without anybody telling: the room on the disk, and the clock."""
         while not self.stop.is_set():
             disk.look()
+            await jumps.look()
             await self._until_stop(LOOK_EVERY_S)
 
     async def _until_stop(self, seconds: float) -> None:

@@ -21,6 +21,8 @@ from smsbridge import __version__
 from smsbridge.app import Daemon, Ready
 from smsbridge.carriers import load_carriers
 from smsbridge.config import HOOKS_PATH, PORT, load
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.store import StoreUnavailable
 from smsbridge.demo_desk import AGENTS, DISPOSITIONS, furnish
 from smsbridge.demo_pages import DemoPages
 from smsbridge.desktops import load_desktops
@@ -101,7 +103,7 @@ async def _run(
     ready: asyncio.Future[Ready] = loop.create_future()
     async with asyncio.TaskGroup() as group:
         running = group.create_task(daemon.run(ready.set_result), name="daemon")
-        group.create_task(_welcome(options, simulator, account, ready, running), name="welcome")
+        group.create_task(_welcome(options, simulator, account, ready, running, daemon.stop), name="welcome")
         if options.show_traffic:
             group.create_task(_show_traffic(options, simulator, daemon.stop), name="traffic")
     return running.result()
@@ -113,6 +115,7 @@ async def _welcome(
     account: dict[str, str],
     ready: asyncio.Future[Ready],
     running: asyncio.Task[int],
+    stop: asyncio.Event,
 ) -> None:
     running.add_done_callback(lambda _: ready.cancel())
     try:
@@ -120,12 +123,25 @@ async def _welcome(
     except asyncio.CancelledError:
         return  # it ended before it was ready; its own task says why
     bridge = ready.result().bridge
+    try:
+        facts = await _furnish(bridge, simulator, account)
+    except StoreUnavailable:
+        if not stop.is_set():
+            raise
+        return  # it was told to stop before it was furnished, and the store has closed
+    if options.ready_file is not None:
+        await asyncio.to_thread(_write_whole, options.ready_file, json.dumps(facts, indent=2) + "\n")
+    options.say(_banner(facts, options))
+
+
+async def _furnish(bridge: Bridge, simulator: Simulator, account: dict[str, str]) -> dict[str, Any]:
+    """What a first visitor needs; everything they may want to know of it."""
     shown, key = make_key("demo", frozenset({"*"}), bridge.now_ms())
     await bridge.store.write(lambda tx: tx.insert_api_key(key))
     passcodes = {agent_id: account[_passcode_of(agent_id)] for agent_id in AGENTS}
     await furnish(bridge, passcodes)
     base = bridge.public_url
-    facts: dict[str, Any] = {
+    return {
         "api_url": f"{base}/v1",
         "api_key": shown,
         "hooks_url": f"{base}{HOOKS_PATH}",
@@ -138,9 +154,6 @@ async def _welcome(
         "carrier_token": account["auth_token"],
         "agents": passcodes,
     }
-    if options.ready_file is not None:
-        await asyncio.to_thread(_write_whole, options.ready_file, json.dumps(facts, indent=2) + "\n")
-    options.say(_banner(facts, options))
 
 
 def _banner(facts: dict[str, Any], options: DemoOptions) -> str:

@@ -36,9 +36,13 @@ class DiskLimits:
 
 
 class DiskWatch:
-    """contracts.disk.Disk. Made by `open`; `look` is called once a second, and `on_full` when a write found no room."""
+    """contracts.disk.Disk. `look` is called once a second, and `on_full` when a write found no room."""
 
-    def __init__(self, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter) -> None:
+    def __init__(
+        self, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter, *, store_is_here: bool = True
+    ) -> None:
+        """Both folders must exist. A store that is elsewhere (PostgreSQL) has a disk of its own: only media count."""
+        self._store_is_here = store_is_here
         self._data_dir = data_dir
         self._media_dir = media_dir
         self._limits = limits
@@ -48,24 +52,22 @@ class DiskWatch:
         self.room = Room.AMPLE
         self.media_room = Room.AMPLE
 
-    @classmethod
-    def open(cls, data_dir: Path, media_dir: Path, limits: DiskLimits, meter: Meter) -> DiskWatch:
-        """Looks for the first time. On a disk that is full already the reserve is given up at once, so that the store
-        can be opened. Both folders must exist."""
-        watch = cls(data_dir, media_dir, limits, meter)
-        watch.look()
-        if watch.room is Room.NONE:
-            watch.on_full()
-        return watch
+    def make_way(self) -> bool:
+        """At a start on a disk that is full already: gives the reserve up, so that the store can be opened. Whether it
+        did."""
+        free, total = _free_and_total(self._data_dir)
+        return self._judge(free, total, Room.AMPLE) is Room.NONE and self.on_full()
 
     def look(self) -> None:
         """Judges the free space anew. Costs two system calls."""
         with suppress(OSError):  # a folder that cannot be looked at is the store's to tell
             free, total = _free_and_total(self._data_dir)
-            room = self._judge(max(free - self._missing(total), 0), total, self.room)
+            room = Room.AMPLE
+            if self._store_is_here:
+                room = self._judge(max(free - self._missing(total), 0), total, self.room)
             if room is not self.room:
                 self._tell(room, free)
-            if room is not Room.NONE:
+            if room is not Room.NONE and self._store_is_here:
                 self._make_reserve(total)
             self.room = room
             self._meter.set("storage_room", room)

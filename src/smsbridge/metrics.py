@@ -122,6 +122,9 @@ METRICS: Final[dict[str, Metric]] = {
     "storage_free_bytes": Metric(kind="gauge", help="Free space where data_dir lies."),
     "storage_room": Metric(kind="gauge", help="2: room for all; 1: agents' texts are refused; 0: contacts' too."),
     # --- the process
+    "clock_jumps_total": Metric(
+        kind="counter", help="How often the wall clock was set by more than two seconds.", labels=("direction",)
+    ),
     "sending_paused": Metric(kind="gauge", help="1 after a restore, until somebody says that texts may leave again."),
     "ready": Metric(kind="gauge", help="1 when requests are taken."),
     "build_info": Metric(

@@ -32,7 +32,9 @@ def open_watch(
     space = Space(folder, free, total)
     monkeypatch.setattr("smsbridge.disk._free_and_total", space.look_at)
     limits = DiskLimits(low_bytes=200 * MB, full_bytes=50 * MB, reserve_bytes=reserve)
-    return DiskWatch.open(folder, folder, limits, CountingMeter()), space
+    watch = DiskWatch(folder, folder, limits, CountingMeter())
+    watch.look()
+    return watch, space
 
 
 @pytest.mark.parametrize(
@@ -85,14 +87,28 @@ def test_the_reserve_is_given_once_counts_as_no_room_and_is_made_again(
 def test_a_start_on_a_full_disk_gives_the_reserve_up_so_that_the_store_can_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_watch(tmp_path, monkeypatch, free=500 * MB)
-    watch, _ = open_watch(tmp_path, monkeypatch, free=1 * MB)
+    watch, space = open_watch(tmp_path, monkeypatch, free=500 * MB)
+    assert not watch.make_way(), "whatever it is, it is not the disk"
+    assert (tmp_path / "reserve").exists()
+    space.free = 1 * MB
+    assert watch.make_way()
     assert watch.room is Room.NONE
     assert not (tmp_path / "reserve").exists()
+    assert not watch.make_way()
+
+
+def test_a_store_that_is_elsewhere_has_a_disk_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Space(tmp_path, 0, LARGE)
+    monkeypatch.setattr("smsbridge.disk._free_and_total", space.look_at)
+    limits = DiskLimits(low_bytes=200 * MB, full_bytes=50 * MB, reserve_bytes=MB)
+    watch = DiskWatch(tmp_path, tmp_path, limits, CountingMeter(), store_is_here=False)
+    watch.look()
+    assert (watch.room, watch.media_room) == (Room.AMPLE, Room.NONE)
 
 
 def test_limits_of_nothing_refuse_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = Space(tmp_path, 0, LARGE)
     monkeypatch.setattr("smsbridge.disk._free_and_total", space.look_at)
-    watch = DiskWatch.open(tmp_path, tmp_path, DiskLimits(low_bytes=0, full_bytes=0, reserve_bytes=0), CountingMeter())
+    watch = DiskWatch(tmp_path, tmp_path, DiskLimits(low_bytes=0, full_bytes=0, reserve_bytes=0), CountingMeter())
+    watch.look()
     assert watch.room is Room.AMPLE

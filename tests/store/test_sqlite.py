@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smsbridge.contracts.store import Commit, StoreInUse, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.contracts.store import Commit, StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable, Tx
 from smsbridge.store.sqlite import SqliteStore, schema_version
 from store import made
 
@@ -155,6 +155,30 @@ async def test_a_second_process_is_kept_out(path: Path) -> None:
         SqliteStore.open(path)
     await store.close()
     await SqliteStore.open(path).close()
+
+
+async def test_a_database_on_another_computer_is_refused_and_nothing_is_written_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsbridge.store.sqlite.file_system_of", lambda folder: "nfs4" if folder == path.parent else "")
+    with pytest.raises(StoreMisplaced, match="nfs4, over a network"):
+        SqliteStore.open(path)
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_everybody_who_waits_is_refused_while_another_program_writes_to_the_file(path: Path) -> None:
+    store = SqliteStore.open(path)
+    store._writer.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    refused = await asyncio.gather(
+        *(store.write(lambda tx, key=key: tx.set_meta(key, "v")) for key in "abc"), return_exceptions=True
+    )
+    assert [type(each) for each in refused] == [StoreUnavailable] * 3
+    other.execute("ROLLBACK")
+    other.close()
+    await store.write(lambda tx: tx.set_meta("a", "v"))
+    await store.close()
 
 
 async def test_a_database_of_a_later_version_is_refused_and_left_alone(path: Path) -> None:

@@ -29,11 +29,16 @@ READS_A_TABLE: Final = {
     "list_standard_responses": "as many rows as somebody wrote",
     "queue_depths": "lanes that wait, from an index, for a gauge",
     "release_leases": "once, at the start",
+    "shift_jobs": "all of them, when the clock was set",
+    "shift_lanes": "all of them, when the clock was set",
+    "shift_rate_turns": "all of them, when the clock was set",
+    "shift_rates": "all of them, when the clock was set",
     "trim_events": "no more than its LIMIT",
     "trim_old_arrivals": "no more than its LIMIT",
     "trim_suspicions": "as many rows as refused events that wait",
     "trim_rate_turns": "as many rows as texts that wait for their turn",
     "unmatched_receipts": "an index, from its end",
+    "waiting_queues": "lanes that wait, from an index, when the clock was set",
 }
 """The queries that may read a table from one end to the other, and why."""
 

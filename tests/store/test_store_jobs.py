@@ -1,5 +1,7 @@
 """The durable queue: a lane gives out its head only, once, and whoever lost a lease can change nothing."""
 
+import pytest
+
 from smsbridge.contracts.jobs import Job
 from smsbridge.contracts.store import Store, Tx
 from store import made
@@ -77,6 +79,17 @@ async def test_a_start_finds_what_was_in_flight_at_once(store: Store) -> None:
     assert await store.write(lambda tx: tx.release_leases(NOW)) == 1
     (job,) = await claimed(store)
     assert (job.ref, job.interrupted) == ("job", True)
+
+
+@pytest.mark.parametrize("by_ms", [7_200_000, -7_200_000])
+async def test_when_the_clock_is_set_all_that_waits_moves_along(store: Store, by_ms: int) -> None:
+    await put(store, "held")
+    await put(store, "waiting", lane="other", due_at_ms=NOW + 9)
+    await claimed(store)
+    await store.write(lambda tx: tx.shift_schedule(by_ms))
+    assert await claimed(store, NOW + by_ms + 8) == []
+    (job,) = await claimed(store, NOW + by_ms + 9)
+    assert (job.ref, job.created_at_ms) == ("waiting", NOW + by_ms)
 
 
 async def test_dead_letters_are_listed_replayed_dropped_and_forgotten(store: Store) -> None:

@@ -21,7 +21,7 @@ from smsbridge.blobs import FolderBlobs
 from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Bridge
-from smsbridge.contracts.store import StoreInUse, StoreTooNew, StoreUnavailable
+from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable
 from smsbridge.domain.errors import BridgeError
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
@@ -61,7 +61,7 @@ def ask(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
             if time.monotonic() >= until:
                 raise NotDone("The bridge is starting or stopping; try again in a moment.", later=True) from None
             time.sleep(_LOOK_AGAIN_S)
-        except (StoreTooNew, BridgeError) as error:
+        except (StoreTooNew, StoreMisplaced, BridgeError) as error:
             raise NotDone(str(error)) from None
         except (StoreUnavailable, OSError) as error:
             raise NotDone(f"The store cannot be opened: {error}.", later=True) from None

@@ -13,7 +13,7 @@ from smsbridge.cli.console import NotDone, ask, ask_store
 from smsbridge.cli.shared import Stopped, TryAgain, as_json, load_config, print_json, with_config
 from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, Settings
-from smsbridge.contracts.store import StoreInUse, StoreTooNew
+from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew
 from smsbridge.log import set_up_logging
 from smsbridge.store.backup import Backup, BackupFailed, make_backup, read_backup, restoring
 from smsbridge.wire.times import write_time
@@ -73,7 +73,7 @@ def restore_from(*, config: Path | None, folder: Path, as_json: bool) -> None:
         found = read_backup(folder)
         with restoring(found, settings.store_path, settings.media_path) as copy:
             marked = asyncio.run(ask_store(loaded, "restore.mark", {"as_of_ms": found.made_at_ms}, store_path=copy))
-    except (BackupFailed, StoreTooNew) as error:
+    except (BackupFailed, StoreTooNew, StoreMisplaced) as error:
         raise Stopped(str(error)) from None
     except StoreInUse as error:
         raise TryAgain(f"{error}. Stop it first: systemctl stop smsbridge") from None

@@ -24,7 +24,7 @@ from smsbridge.cli.shared import (
     with_config,
 )
 from smsbridge.config import PORT, ConfigProblems
-from smsbridge.contracts.store import StoreInUse, StoreTooNew, StoreUnavailable
+from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable
 from smsbridge.demo import DemoOptions, run_demo
 from smsbridge.log import set_up_logging
 from smsbridge.simulator import read_faults
@@ -108,7 +108,7 @@ def _explain(error: BaseException, address: str) -> Stopped | None:
     match error:
         case StoreInUse():
             return TryAgain(f"{error}. Stop that one first, or choose another data_dir.")
-        case StoreTooNew() | ConfigProblems():
+        case StoreTooNew() | StoreMisplaced() | ConfigProblems():
             return Misconfigured(str(error))
         case StoreUnavailable():
             words = f"The store cannot be opened: {error}. Check data_dir, its disk and its permissions."

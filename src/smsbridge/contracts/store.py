@@ -51,6 +51,10 @@ class StoreInUse(Exception):
     """Another process has this database open."""
 
 
+class StoreMisplaced(Exception):
+    """The database lies where it cannot be kept safely."""
+
+
 class StoreTooNew(Exception):
     """The database was written by a later version of smsbridge."""
 
@@ -506,6 +510,10 @@ class JobsTx(Protocol):
 
     def leave(self) -> None:
         """This daemon ends; nobody need wait for it to fall silent."""
+        ...
+
+    def shift_schedule(self, by_ms: int) -> None:
+        """Moves all times of waiting work and of rates, when the clock was set. As for `release_leases`."""
         ...
 
     def expedite(self, lane: str, ref: str, now_ms: int) -> None:

@@ -23,7 +23,8 @@ def look_for_unconfirmed(tx: Tx, bridge: Bridge) -> int:
     """A job for each part of which no final receipt came in time. Each text is looked at once; returns how many."""
     after_ms, _, after_id = tx.meta(_LOOKED_UP_TO).partition(" ")
     before_ms = bridge.now_ms() - bridge.policy.unconfirmed_after_ms
-    found = tx.sent_without_receipt(before_ms, _AT_ONCE, after=(int(after_ms or 0), after_id))
+    looked_up_to_ms = min(int(after_ms or 0), before_ms)  # further only if the clock was set back since
+    found = tx.sent_without_receipt(before_ms, _AT_ONCE, after=(looked_up_to_ms, after_id))
     for message in found:
         account = bridge.accounts.get(message.account)
         if account is not None and account.adapter.abilities.receipts:

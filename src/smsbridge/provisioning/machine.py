@@ -14,14 +14,7 @@ from typing import Final
 from PIL import __version__ as pillow_version
 
 from smsbridge.provisioning.check import Check
-
-MOUNTS: Final = Path("/proc/self/mountinfo")
-
-REMOTE_FILE_SYSTEMS: Final = frozenset(
-    {"9p", "afs", "ceph", "cifs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
-    | {"fuse.ceph", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs"}
-)
-"""Where locks and shared memory do not work as SQLite needs them: https://www.sqlite.org/wal.html"""
+from smsbridge.store.places import MOUNTS, REMOTE_FILE_SYSTEMS, file_system_of
 
 PASSING_FILE_SYSTEMS: Final = frozenset({"tmpfs", "ramfs"})
 
@@ -96,7 +89,7 @@ def check_pictures(*, heic: bool | None = None) -> Check:
 
 def _check_file_system(folder: Path, mounts: Path) -> Check:
     name = "file system"
-    kind = _file_system_of(folder, mounts)
+    kind = file_system_of(folder, mounts)
     if kind in REMOTE_FILE_SYSTEMS:
         cure = "put data_dir on a local disk; for several computers use PostgreSQL"
         return Check(name=name, verdict="fail", detail=f"{folder} lies on {kind}, over a network", cure=cure)
@@ -104,24 +97,6 @@ def _check_file_system(folder: Path, mounts: Path) -> Check:
         detail = f"{folder} lies in memory ({kind}): everything is gone after a restart of this computer"
         return Check(name=name, verdict="warn", detail=detail, cure="put data_dir on a disk, as /var/lib/smsbridge")
     return Check(name=name, verdict="ok", detail=f"{kind or 'unknown'}, not one over a network")
-
-
-def _file_system_of(folder: Path, mounts: Path) -> str:
-    """Its type as in /proc/self/mountinfo, or "" where there is none: https://man7.org/linux/man-pages/man5/proc.5.html"""
-    try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return ""
-    wanted, best, kind = folder.resolve(), -1, ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        fields = before.split(" ")
-        if len(fields) < 5 or not after:
-            continue
-        point = Path(fields[4].replace("\\040", " "))
-        if (point == wanted or point in wanted.parents) and len(point.parts) >= best:  # the last one mounted counts
-            best, kind = len(point.parts), after.split(" ")[0]
-    return kind
 
 
 def _check_space(folder: Path) -> Check:

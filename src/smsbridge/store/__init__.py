@@ -35,7 +35,7 @@ class OpenStore(Store, Protocol):
 def open_store(url: str, path: Path) -> OpenStore:
     """The database at `url`, or where that is empty the SQLite file at `path`.
 
-    Raises StoreInUse, StoreTooNew or StoreUnavailable.
+    Raises StoreInUse, StoreTooNew, StoreMisplaced or StoreUnavailable.
     """
     if not url:
         return SqliteStore.open(path)

@@ -31,7 +31,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from smsbridge.contracts.store import Commit, StoreInUse, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.contracts.store import Commit, StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.store.places import REFUSED_FILE_SYSTEMS, file_system_of
 from smsbridge.store.queries import load_migrations, load_queries
 from smsbridge.store.tx import SqlTx
 
@@ -82,8 +83,9 @@ class SqliteStore:
     def open(cls, path: Path) -> Self:
         """Opens or creates the database and brings its schema up to date.
 
-        Raises StoreInUse, StoreTooNew, or StoreUnavailable with what the disk said.
+        Raises StoreInUse, StoreTooNew, StoreMisplaced, or StoreUnavailable with what the disk said.
         """
+        _check_place(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -230,7 +232,7 @@ class SqliteStore:
         if any(name.startswith(fatal) for fatal in _NEVER_GO_ON):
             self._broken = f"the database failed: {error}"
             self.broken.set()
-        if self._broken:
+        if self._broken or not results:  # not even begun: it would be the same for all who wait
             results.extend(_Result(work, done) for work, done in self._waiting)
             self._waiting.clear()
         for result in results:
@@ -362,6 +364,15 @@ class _Savepoint:
                 raise StoreUnavailable(str(error)) from error
             self._connection.execute("ROLLBACK TO nested")
             self._connection.execute("RELEASE nested")
+
+
+def _check_place(path: Path) -> None:
+    kind = file_system_of(next(folder for folder in (path.parent, *path.parent.parents) if folder.exists()))
+    if kind in REFUSED_FILE_SYSTEMS:
+        raise StoreMisplaced(
+            f"{path} lies on {kind}, over a network, where neither database nor the lock against a second bridge is "
+            "safe. Set data_dir to a folder on a local disk; for several computers use PostgreSQL (store.url)."
+        )
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -740,6 +740,11 @@ class SqlTx:
     def leave(self) -> None:
         self._rows.run("forget_daemon", {"daemon": self._daemon})
 
+    def shift_schedule(self, by_ms: int) -> None:
+        for name in ("shift_lanes", "shift_jobs", "shift_rates", "shift_rate_turns"):
+            self._rows.run(name, {"by_ms": by_ms})
+        self.queues.update(row[0] for row in self._rows.all("waiting_queues", {}))
+
     def expedite(self, lane: str, ref: str, now_ms: int) -> None:
         if self._rows.run("expedite_job", {"lane": lane, "ref": ref, "now_ms": now_ms}):
             head = self._rows.one("free_lane_with_head", {"lane": lane})

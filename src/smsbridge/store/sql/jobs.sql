@@ -90,6 +90,23 @@ SELECT id, seen_at_ms FROM daemons ORDER BY id;
 -- name: forget_daemon
 DELETE FROM daemons WHERE id = :daemon;
 
+-- name: shift_lanes
+-- The clock was set: what waits for a minute goes on waiting for a minute.
+UPDATE lanes SET due_at_ms = due_at_ms + :by_ms;
+
+-- name: shift_jobs
+UPDATE jobs SET due_at_ms = due_at_ms + :by_ms, created_at_ms = created_at_ms + :by_ms,
+       give_up_at_ms = give_up_at_ms + :by_ms;
+
+-- name: shift_rates
+UPDATE rates SET free_at_ms = free_at_ms + :by_ms, next_at_ms = next_at_ms + :by_ms;
+
+-- name: shift_rate_turns
+UPDATE rate_turns SET at_ms = at_ms + :by_ms;
+
+-- name: waiting_queues
+SELECT DISTINCT queue FROM lanes;
+
 -- name: expedite_job
 UPDATE jobs SET due_at_ms = :now_ms WHERE lane = :lane AND ref = :ref AND is_running = 0 AND due_at_ms > :now_ms;
 
