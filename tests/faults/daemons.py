@@ -19,9 +19,7 @@ from faults.run_store import RunStore
 
 # What a bridge imports is loaded once and forked, which is most of a start.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["smsbridge.app", "smsbridge.carriers.twilio", "smsbridge.desktops.webhook", "faults.child"]
-)
+_FORKS.set_forkserver_preload(["smsbridge.app", "smsbridge.carriers.twilio", "smsbridge.desktops.webhook"])
 
 
 class Daemons:
