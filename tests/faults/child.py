@@ -116,7 +116,7 @@ class _Bomb:
     def watching(self, write: Callable[..., Any]) -> Callable[..., Any]:
         """`Store.write` with a point at the end of the transaction and one after its commit."""
 
-        async def watched(store: Any, work: Callable[[Any], Any]) -> Any:
+        async def watched(store: Any, work: Callable[[Any], Any], **named: Any) -> Any:
             seen: set[str] = set()
 
             def run(tx: Any) -> Any:
@@ -128,7 +128,7 @@ class _Bomb:
                     self.reach(f"{mark}_before_commit")
                 return result
 
-            result = await write(store, run)
+            result = await write(store, run, **named)
             for mark in seen:
                 self.reach(f"{mark}_after_commit")
             return result
