@@ -1,7 +1,8 @@
 """Every way in which a send can end at the wire, through the whole daemon: what each is called, and what comes of it.
 
 Each way is a carrier account of its own, with its own proxy and sender, so that all of them run at once and none slows
-another. The simulator behind them is one, and its ledger says what the carrier has.
+another; the brakes are off, so that every text is tried. The simulator behind them is one, and its ledger says what the
+carrier has.
 """
 
 from __future__ import annotations
@@ -277,6 +278,8 @@ format = "json"
 [sending]
 first_wait = "500ms"
 settle_after = ["2s", "4s"]
+[brakes]
+open_after = 1000
 [interactions]
 desktop = "crm"
 [desktops.crm]

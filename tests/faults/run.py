@@ -193,6 +193,8 @@ first_wait = "200ms"
 [delivery]
 first_wait = "100ms"
 max_wait = "1s"
+[brakes]
+probe_every = "500ms"
 [interactions]
 desktop = "crm"
 [carriers.{ACCOUNT}]

@@ -17,14 +17,14 @@ from smsbridge.simulator.faults import FaultSettings
 pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(300)]
 
 NOTICED_AS = {
-    "acknowledged_before_the_commit": "lost",
-    "lost_answer_is_tried_again": "doubled at the carrier",
-    "interrupted_attempt_is_forgotten": "doubled at the carrier",
-    "last_receipt_wins": "out of order",
-    "repeat_is_new": "doubled at the desktop",
-    "doubt_is_kept_to_itself": "missing notices",
-    "desktop_down_is_the_end": "lost",
-    "lane_is_a_crowd": "out of order",
+    "acknowledged_before_the_commit": ("lost", "doubled at the carrier"),
+    "lost_answer_is_tried_again": ("doubled at the carrier",),
+    "interrupted_attempt_is_forgotten": ("doubled at the carrier",),
+    "last_receipt_wins": ("out of order",),
+    "repeat_is_new": ("doubled at the desktop",),
+    "doubt_is_kept_to_itself": ("missing notices",),
+    "desktop_down_is_the_end": ("lost",),
+    "lane_is_a_crowd": ("out of order",),
 }
 AN_ERROR = fault_proxy.say(write_answer(500, b"{}"))
 """Uncertain, and the carrier does not have it."""
@@ -70,7 +70,7 @@ def a_run(folder: Path, bug: str) -> FaultRun:
 async def test_a_planted_mistake_is_noticed(tmp_path: Path, bug: str) -> None:
     verdict = await a_run(tmp_path, bug).run()
     print(f"\n{bug}\n{verdict}")  # noqa: T201 - a failure shows what was seen instead
-    assert verdict.wrongs[NOTICED_AS[bug]], verdict
+    assert any(verdict.wrongs[name] for name in NOTICED_AS[bug]), verdict
 
 
 async def test_without_a_mistake_the_same_run_passes(tmp_path: Path) -> None:
