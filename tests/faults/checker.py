@@ -113,6 +113,7 @@ def judge(
 def _judge_desktop(history: History, desktop: DesktopDouble, verdict: Verdict) -> None:
     wrongs = verdict.wrongs
     wrongs["doubled at the desktop"] += desktop.doubled
+    wrongs["out of order"] += desktop.went_back
     for text in desktop.received:
         named = read_text_in(text)
         if named is None or named[1] > history.tried_in[named[0]]:

@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from faults import planted
+
 CRASH_POINTS = (
     "accept_before_commit",
     "accept_after_commit",
@@ -32,8 +34,9 @@ commit everything is written and nothing kept, after it everything is kept and n
 before the call, `answered` between the answer of the carrier and the closing transaction."""
 
 
-def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any) -> None:
-    """`crash_at` is nothing, `point`, or `point:3`, the third time. `clock_shift_ms` is shared with the test."""
+def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any, bug: str) -> None:
+    """`crash_at` is nothing, `point`, or `point:3`, the third time. `clock_shift_ms` is shared with the
+    test. `bug` is the name of a mistake to be planted (planted.py)."""
     with log.open("ab") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
@@ -45,6 +48,8 @@ def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any) -> None:
 
     if crash_at:
         plant(crash_at)
+    if bug:
+        planted.PLANTS[bug]()
     app.SystemClock = _moved(app.SystemClock, clock_shift_ms)
     loaded = load(config, carriers=load_carriers(), desktops=load_desktops())
     set_up_logging(level=loaded.settings.log.level, style=loaded.settings.log.format)
@@ -111,7 +116,7 @@ class _Bomb:
     def watching(self, write: Callable[..., Any]) -> Callable[..., Any]:
         """`Store.write` with a point at the end of the transaction and one after its commit."""
 
-        async def watched(store: Any, work: Callable[[Any], Any]) -> Any:
+        async def watched(store: Any, work: Callable[[Any], Any], **named: Any) -> Any:
             seen: set[str] = set()
 
             def run(tx: Any) -> Any:
@@ -123,7 +128,7 @@ class _Bomb:
                     self.reach(f"{mark}_before_commit")
                 return result
 
-            result = await write(store, run)
+            result = await write(store, run, **named)
             for mark in seen:
                 self.reach(f"{mark}_after_commit")
             return result

@@ -1,7 +1,8 @@
 """Every way in which a send can end at the wire, through the whole daemon: what each is called, and what comes of it.
 
 Each way is a carrier account of its own, with its own proxy and sender, so that all of them run at once and none slows
-another. The simulator behind them is one, and its ledger says what the carrier has.
+another; the brakes are off, so that every text is tried. The simulator behind them is one, and its ledger says what the
+carrier has.
 """
 
 from __future__ import annotations
@@ -140,6 +141,8 @@ class CutRun:
         self._daemons = Daemons(folder, self._store, count=1, chance=random.Random(0))
         self._proxies = {cut.name: FaultProxy() for cut in CUTS}
         self._senders = {cut.name: f"+1206555{number:04d}" for number, cut in enumerate(CUTS)}
+        self._log = self._daemons.new_log_lines()
+        self._outcomes: dict[str, list[str]] = defaultdict(list)
         self._ids: dict[str, str] = {}
         """Each text's message."""
 
@@ -149,7 +152,7 @@ class CutRun:
             await asyncio.gather(
                 *(self._text(session, cut, number) for cut in CUTS for number in range(1, self._count + 1))
             )
-            await self._until(lambda: all(self._outcomes().get(each) for each in self._ids.values()))
+            await self._until(lambda: all(self._read_outcomes().get(each) for each in self._ids.values()))
             await self._mend(session)
             await self._until(lambda: checker.is_drained(self._store))
             await self._daemons.stop_all()
@@ -183,18 +186,17 @@ class CutRun:
                         return
                 await asyncio.sleep(0.1)  # just now it is being tried
 
-    def _outcomes(self) -> dict[str, list[str]]:
-        """What the attempts of each message were called, in order, as the log says."""
-        found: dict[str, list[str]] = defaultdict(list)
-        for line in self._daemons.log_lines():
+    def _read_outcomes(self) -> dict[str, list[str]]:
+        """What the attempts of each message were called, in order, as the log has said so far."""
+        for line in self._log:
             if '"kind": "send"' in line and '"message_id"' in line:
                 said = json.loads(line)
                 if said["outcome"] in OUTCOMES:
-                    found[said["message_id"]].append(said["outcome"])
-        return found
+                    self._outcomes[said["message_id"]].append(said["outcome"])
+        return self._outcomes
 
     def _endings(self, taken: Counter[str]) -> list[Ending]:
-        outcomes = self._outcomes()
+        outcomes = self._read_outcomes()
         status = dict(self._store.rows("SELECT id, status FROM messages"))
         notices: dict[str, list[str]] = defaultdict(list)
         for message_id, kind in self._store.rows("SELECT message_id, kind FROM notices"):
@@ -276,6 +278,8 @@ format = "json"
 [sending]
 first_wait = "500ms"
 settle_after = ["2s", "4s"]
+[brakes]
+open_after = 1000
 [interactions]
 desktop = "crm"
 [desktops.crm]

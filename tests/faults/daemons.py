@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -34,6 +34,8 @@ class Daemons:
         self.clock_shift_ms: Any = _FORKS.Value("q", 0, lock=False)
         """How far the daemons' clocks are from the machine's, now and for those that start later."""
         self.starts = 0
+        self.bug = ""
+        """A mistake that those which start from now on have (planted.py)."""
 
     def base_url(self) -> str:
         """Of one of them, dead or alive: whoever calls does not know, and tries again."""
@@ -46,7 +48,7 @@ class Daemons:
 
     async def start(self, number: int = 0, *, crash_at: str = "") -> None:
         """Returns once it listens. A daemon with a point to crash at may be dead by then."""
-        values = (self._config(number), self._log(number), crash_at, self.clock_shift_ms)
+        values = (self._config(number), self._log(number), crash_at, self.clock_shift_ms, self.bug)
         daemon = _FORKS.Process(target=child.serve, args=values)
         daemon.start()
         self._running[number] = daemon
@@ -106,8 +108,8 @@ class Daemons:
         log = self._log(number)
         return log.read_text("utf-8", "replace")[-5_000:] if log.exists() else ""
 
-    def log_lines(self, number: int = 0) -> list[str]:
-        return self._log(number).read_text("utf-8", "replace").splitlines()
+    def new_log_lines(self, number: int = 0) -> NewLines:
+        return NewLines(self._log(number))
 
     async def _until_listening(self, number: int, *, may_die: bool) -> None:
         async with asyncio.timeout(60):
@@ -128,6 +130,23 @@ class Daemons:
 
     def _log(self, number: int) -> Path:
         return self._folder / f"log-{number}"
+
+
+class NewLines:
+    """The whole lines of a file that were added since it was last gone through."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._offset = 0
+
+    def __iter__(self) -> Iterator[str]:
+        with self._file.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # it is being written
+                self._offset += len(line)
+                yield line.decode("utf-8", "replace")
 
 
 def free_port() -> int:

@@ -13,6 +13,17 @@ from aiohttp import web
 
 from faults.history import read_text_in
 
+_RANK = {
+    "queued": 0,
+    "sending": 0,
+    "uncertain": 1,
+    "sent": 2,
+    "failed": 3,
+    "undelivered": 3,
+    "cancelled": 3,
+    "delivered": 4,
+}
+
 
 class DesktopDouble:
     """Keeps per event and per text only what the checker needs."""
@@ -34,6 +45,9 @@ class DesktopDouble:
         """The numbers of each phone's texts, as they were told."""
         self.notices: dict[str, list[str]] = defaultdict(list)
         """The kinds of notices told, by message."""
+
+        self.went_back: list[str] = []
+        self._statuses: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -63,6 +77,13 @@ class DesktopDouble:
             request.transport.abort()
         return web.Response(status=204)
 
+    def _note_status(self, message_id: str, status: str) -> None:
+        """`delivered` may follow a failure; nothing goes back."""
+        before = self._statuses.get(message_id, "queued")
+        if _RANK[status] < _RANK[before] and (before, status) != ("uncertain", "queued"):
+            self.went_back.append(f"{message_id} went from {before} to {status}")
+        self._statuses[message_id] = status
+
     def _note(self, event_id: str, kind: str, data: dict[str, object]) -> None:
         if event_id in self.events:
             self.told_again += 1
@@ -70,6 +91,8 @@ class DesktopDouble:
         self.events.add(event_id)
         if kind == "notice.raised":
             self.notices[str(data["message_id"])].append(str(data["kind"]))
+        if kind == "message.status":
+            self._note_status(str(data["id"]), str(data["status"]))
         if kind != "message.received":
             return
         text = str(data["text"])

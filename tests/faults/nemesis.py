@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from faults.child import CRASH_POINTS
-from faults.fault_proxy import passing, strike_after, strike_before
+from faults.fault_proxy import Shape, Strike, passing, strike_after, strike_before
 from faults.run import FaultRun
 
 Nemesis = Callable[[FaultRun], Awaitable[None]]
 
-ON_THE_WAY = ("request_left", "answer_on_its_way")
+ON_THE_WAY = {"request_left": strike_before, "answer_on_its_way": strike_after}
 """Two points that only the line can hit: the carrier does not have it yet, or has it, and the bridge waits."""
 POINTS = (*CRASH_POINTS[:4], *ON_THE_WAY, *CRASH_POINTS[4:])
 """Every point of an outbound text, in the order of its way."""
@@ -42,7 +42,9 @@ def kills_at(points: Sequence[str], *, rounds: int) -> Nemesis:
         for _ in range(rounds):
             for point in points:
                 if point in ON_THE_WAY:
-                    await _kill_on_the_way(run, point)
+                    await run.daemons.start()
+                    await run.history.until_more(run.chance.randint(0, 3), limit_s=_LONGEST_LIFE_S)
+                    await kill_on_the_way(run, ON_THE_WAY[point])
                 else:
                     await run.daemons.start(crash_at=f"{point}:{run.chance.randint(1, 3)}")
                     assert await run.daemons.until_dead(limit_s=60), f"nothing passed {point}"
@@ -51,18 +53,16 @@ def kills_at(points: Sequence[str], *, rounds: int) -> Nemesis:
     return strike
 
 
-async def _kill_on_the_way(run: FaultRun, point: str) -> None:
-    """The proxy holds one send at that point and has the daemon killed there."""
-    await run.daemons.start()
-    await run.history.until_more(run.chance.randint(0, 3), limit_s=_LONGEST_LIFE_S)
+async def kill_on_the_way(run: FaultRun, strike: Callable[[Strike], Shape]) -> None:
+    """The proxy holds the next send there, and the daemon is killed while it waits."""
     held = asyncio.Event()
 
     async def hold() -> None:
-        # Only one is held to be killed; those that come meanwhile wait for the end of the process as well.
+        # Those that come behind it wait for the end of the process as well.
         held.set()
         await asyncio.Event().wait()
 
-    run.carrier.proxy.play((strike_before if point == "request_left" else strike_after)(hold))
+    run.carrier.proxy.play(strike(hold))
     async with asyncio.timeout(60):
         await held.wait()
     await run.daemons.kill()

@@ -52,6 +52,7 @@ class Plan:
     every_try_left: bool = True
     """See checker.judge."""
     carrier_timeout: str = "20s"
+    settle_after: str = '["1s", "2s", "4s"]'
 
 
 class FaultRun:
@@ -187,11 +188,13 @@ port = {port}
 format = "json"
 level = "warning"
 [sending]
-settle_after = ["1s", "2s", "4s"]
+settle_after = {self.plan.settle_after}
 first_wait = "200ms"
 [delivery]
 first_wait = "100ms"
 max_wait = "1s"
+[brakes]
+probe_every = "500ms"
 [interactions]
 desktop = "crm"
 [carriers.{ACCOUNT}]

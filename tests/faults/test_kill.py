@@ -22,7 +22,7 @@ async def test_kills_at_random_moments_lose_nothing_and_double_nothing(tmp_path:
     assert verdict.acknowledged_out >= 100
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=LONG)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=LONG)])
 async def test_a_kill_at_every_point_of_an_outbound_text_doubles_nothing(tmp_path: Path, rounds: int) -> None:
     """FI-02. What the carrier has is known in the end: a receipt or its list has told."""
     verdict = await FaultRun(tmp_path, Plan(seed=2, texts_in=50, texts_out=50), kills_at(POINTS, rounds=rounds)).run()
