@@ -104,6 +104,16 @@ UPDATE rates SET free_at_ms = free_at_ms + :by_ms, next_at_ms = next_at_ms + :by
 -- name: shift_rate_turns
 UPDATE rate_turns SET at_ms = at_ms + :by_ms;
 
+-- name: shift_brakes
+-- A time that is 0 is none.
+UPDATE brakes SET
+    held_until_ms = CASE WHEN held_until_ms = 0 THEN 0 ELSE held_until_ms + :by_ms END,
+    opened_at_ms = CASE WHEN opened_at_ms = 0 THEN 0 ELSE opened_at_ms + :by_ms END,
+    probe_at_ms = CASE WHEN probe_at_ms = 0 THEN 0 ELSE probe_at_ms + :by_ms END;
+
+-- name: shift_suspicions
+UPDATE suspicions SET since_ms = since_ms + :by_ms;
+
 -- name: waiting_queues
 SELECT DISTINCT queue FROM lanes;
 
