@@ -180,7 +180,7 @@ def list_messages(*, config: Path | None, status: str, limit: int, as_json: bool
 @click.argument("message_id", metavar="ID")
 @as_json
 def show_message(*, config: Path | None, message_id: str, as_json: bool) -> None:
-    """Show one: its status, its parts with the carrier's ids and words, its receipts."""
+    """Show one, with its parts and receipts."""
     shown = _ask(config, "message.show", {"id": message_id})
     if as_json:
         print_json(shown)
@@ -201,7 +201,7 @@ def show_message(*, config: Path | None, message_id: str, as_json: bool) -> None
 @click.argument("outcome", type=click.Choice(["sent", "not-sent"]))
 @as_json
 def settle_message(*, config: Path | None, message_id: str, outcome: str, as_json: bool) -> None:
-    """Say of an uncertain text what you know of it: that the carrier has it, or that it does not.
+    """Say whether the carrier has an uncertain text.
 
     not-sent sends it again if it still can be sent, and else lets it fail with the reason.
     """
