@@ -14,9 +14,11 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from fakes import PlainCarrier, World
 from smsbridge.cli import main
 from smsbridge.cli.console import NotDone, ask_daemon
+from smsbridge.contracts.bridge import Account, Sender
 from smsbridge.contracts.jobs import Buried, NewJob
 from smsbridge.contracts.store import Arrival, Arrived, Tx
 from smsbridge.domain.brake import NO_BRAKE
+from smsbridge.domain.message import Message
 from smsbridge.flows.inbound import write_request
+from smsbridge.flows.outbound import Draft, submit
+from smsbridge.flows.sending import begin_send, doubt
 from smsbridge.simulator import Simulator, SimulatorSettings
 from smsbridge.simulator.signature import sign
 from smsbridge.store.sqlite import SqliteStore
@@ -277,6 +284,45 @@ def test_a_refused_text_comes_in_after_the_secret_was_mended(place: Any) -> None
     assert place.ask("quarantine", "list", "--account", "other") == []
 
 
+def test_an_uncertain_text_is_listed_shown_and_settled(place: Any) -> None:
+    world = World(None, None)  # type: ignore[arg-type] - what runs here is given its transaction
+    account = Account(name="twilio", adapter=PlainCarrier())
+    sender = Sender(number="+15005550006", account="twilio", desktop="desk")
+    bridge = replace(world.bridge, accounts={"twilio": account}, senders={sender.number: sender})
+
+    def lose(tx: Tx, text: str, *, minutes_ago: int) -> str:
+        world.clock.now = round(time.time() * 1000) - minutes_ago * 60_000
+        message = submit(tx, bridge, Draft(to="+14155550142", from_sender=sender.number, text=text))
+        assert isinstance(message, Message)
+        jobs = tx.claim("send:twilio", now_ms=world.clock.now, lease_until_ms=world.clock.now + 1, limit=9)
+        job = next(each for each in jobs if each.ref == message.id)
+        begun: Any = begin_send(bridge)(tx, job)
+        assert tx.close_job(job)
+        doubt(tx, bridge, begun.message, begun.part, "no answer")
+        return message.id
+
+    old, first, second = (
+        in_store(place.folder, lambda tx, ago=ago: lose(tx, "A secret", minutes_ago=ago)) for ago in (600, 2, 1)
+    )
+    assert [each["id"] for each in place.ask("message", "list")] == [second, first, old]
+    shown = place.run("message", "show", first)
+    assert shown.exit_code == 0
+    assert "no answer" in shown.stdout
+    assert "A secret" not in shown.output
+    assert "14155550142" not in shown.output
+    assert place.run("message", "settle", first, "sent").stdout == f"{first} is sent.\n"
+    assert (
+        place.run("message", "settle", first, "sent").stdout == f"{first} had been settled so before; it is sent now.\n"
+    )
+    assert place.run("message", "settle", second, "not-sent").stdout == f"{second} is queued again.\n"
+    assert "it failed, and the agent is told" in place.run("message", "settle", old, "not-sent").stdout
+    assert place.ask("message", "show", old)["cause"] == "expired"
+    wrong = place.run("message", "settle", first, "not-sent")
+    assert (wrong.exit_code, "It is not uncertain: it was sent. Nothing was changed." in wrong.stderr) == (1, True)
+    assert place.run("message", "settle", "msg_nobody", "sent").exit_code == 1
+    assert place.run("message", "list").stderr == "None.\n"
+
+
 def test_dead_letters_are_listed_replayed_and_dropped(place: Any) -> None:
     def bury(tx: Tx) -> None:
         for ref in ("one", "two"):
@@ -342,6 +388,10 @@ def test_a_desktop_that_was_switched_off_is_switched_on(place: Any) -> None:
         ("quarantine.list", {"limit": True}, "limit must be a number from 1 to 500"),
         ("quarantine.list", {"outcome": "stored"}, "outcome must be one of"),
         ("dead-letters.drop", {"id": "9" * 30}, "id must be the number"),
+        ("message.list", {"status": "lost"}, "status must be one of"),
+        ("message.list", {"status": []}, "status must be one of"),
+        ("message.show", {"id": "msg_nobody"}, "There is no message"),
+        ("message.settle", {"id": "msg_1", "outcome": "perhaps"}, "outcome must be sent or not-sent"),
     ],
 )
 def test_the_socket_answers_nonsense_with_a_sentence(place: Any, verb: str, arguments: Any, words: str) -> None:

@@ -11,9 +11,10 @@ import pytest
 from fakes import ANN, BOB, OTHER_NUMBER, OUR_NUMBER, START_MS, World
 from listing import HOUR_MS, MINUTE_MS, CarrierList, ListsIds, ListsNothing, start
 from smsbridge.contracts.bridge import Policy, Sender
+from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import Arrived
 from smsbridge.domain.message import NoticeKind
-from smsbridge.flows import catch_up
+from smsbridge.flows import catch_up, lanes
 
 
 async def away(world: World, *, minutes: int) -> None:
@@ -208,6 +209,23 @@ async def test_a_start_in_the_middle_of_a_look_makes_no_second_job(world: World,
     world.clock.now += world.bridge.policy.catch_up_every_ms
     await world.run_due()
     assert sorted(carrier.asked) == sorted([OUR_NUMBER, OTHER_NUMBER])
+
+
+async def test_two_daemons_that_start_at_once_leave_one_job(world: World, carrier: CarrierList) -> None:
+    lane = lanes.catch_up_lane("plain", OUR_NUMBER)
+    twin = NewJob(
+        kind=lanes.CATCH_UP,
+        queue=lanes.catch_up_queue("plain"),
+        lane=lane,
+        ref=OUR_NUMBER,
+        due_at_ms=world.clock.now,
+        created_at_ms=world.clock.now,
+    )
+    await world.write(lambda tx: tx.enqueue(twin))
+    for _ in range(3):
+        world.clock.now += world.bridge.policy.catch_up_every_ms
+        await world.run_due()
+    assert carrier.asked.count(OUR_NUMBER) == 3
 
 
 async def test_a_number_that_is_ours_no_more_and_a_name_are_not_looked_after(world: World) -> None:

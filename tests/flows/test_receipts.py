@@ -1,5 +1,8 @@
 """Receipts come early, late, twice and in any order: the status is what the table says, and a failure is told once."""
 
+import asyncio
+import itertools
+import random
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes import ANN, OUR_NUMBER, World, lost, ok
+from flows.conftest import on_sqlite
 from smsbridge.contracts.jobs import Done, Job, JobEnd, Later
 from smsbridge.contracts.store import Arrived, Tx
 from smsbridge.domain.cause import Cause
@@ -22,6 +26,7 @@ from smsbridge.flows.outbound import Draft
 from smsbridge.flows.receipts import Report
 from smsbridge.store.sqlite import SqliteRows, migrate
 from smsbridge.store.tx import SqlTx
+from smsbridge.wire.http import Performed, Request
 
 
 def receipt(status: str, **more: Any) -> dict[str, Any]:
@@ -99,6 +104,31 @@ async def test_a_receipt_before_the_answer_waits_for_it(world: World) -> None:
     assert await world.store.read(lambda tx: tx.list_unmatched_receipts()) == []
 
 
+@on_sqlite
+async def test_a_thousand_receipts_that_overtake_their_answers_leave_no_orphan(world: World) -> None:
+    """Sixteen sends at once; each receipt, known by the carrier's id alone, comes some steps before its answer."""
+    chance, numbers = random.Random(20261125), itertools.count(1)
+
+    async def answer(_request: Request) -> Performed:
+        carrier_id = f"C{next(numbers)}"
+        report = await world.webhook(receipt("delivered", id=carrier_id))
+        assert report.outcomes == ((Arrived.STORED, "parked"),)
+        for _ in range(chance.randrange(20)):
+            await asyncio.sleep(0)
+        return ok({"id": carrier_id})
+
+    world.network.answer = answer
+    contacts = [f"+1415555{number:04d}" for number in range(100, 116)]
+    messages = await asyncio.gather(*(world.send(f"{number}", to=contacts[number % 16]) for number in range(1_000)))
+    while begun := [each for each in [await world.claim() for _ in range(16)] if each]:
+        await asyncio.gather(*(world.finish(*each) for each in begun))
+    orphans = await world.store.read(lambda tx: tx.list_unmatched_receipts(limit=1_000))
+    shown = await world.store.read(lambda tx: tx.messages([message.id for message in messages]))
+    delivered = [message for message in shown.values() if message.status is Status.DELIVERED]
+    print(f"1000 receipts before their answers: {len(orphans)} orphans, {len(delivered)} delivered")  # noqa: T201
+    assert (len(orphans), len(delivered)) == (0, 1_000)
+
+
 async def test_a_receipt_that_nobody_owns_is_kept_and_listed(world: World) -> None:
     await world.webhook(receipt("delivered", id="stranger"))
     (parked,) = await world.store.read(lambda tx: tx.list_unmatched_receipts())
@@ -111,6 +141,7 @@ async def test_a_receipt_by_another_account_changes_nothing(world: World) -> Non
     named = receipt("failed", id="C1", ref=f"{message.id}.1.1")
     report = await world.webhook(named, account="second", secret="other")
     assert report.outcomes == ((Arrived.IGNORED, "wrong_account"),)
+    assert world.meter.counts["receipts_total", "second", "wrong_account", "failed"] == 1
     report = await world.webhook(receipt("failed", id="C1"), account="second", secret="other")
     assert report.outcomes == ((Arrived.STORED, "parked"),)
     assert await status(world, message.id) is Status.SENT
@@ -410,6 +441,7 @@ def check(tx: Tx, message: Message, model: Model, step: Step) -> None:
     shown = tx.message(message.id)
     assert shown is not None
     assert [part.status for part in parts] == [part.status for part in model.parts], step
+    assert [part.status for part in parts].count(Status.UNCERTAIN) <= 1, "one doubt at a time, and one job to settle it"
     assert shown.status == model.status
     if shown.status in {Status.FAILED, Status.UNDELIVERED}:
         assert shown.cause is not None

@@ -304,8 +304,9 @@ async def test_what_the_carrier_certainly_never_had_is_sent_again_where_the_poli
     message = await world.send()
     await world.run_due()
     world.network.answer = answering(ok({"id": "C2"}))
-    for _ in range(2):
-        world.clock.now += 60_000
+    for _ in range(6):
+        assert await status(world, message.id) is Status.UNCERTAIN
+        world.clock.now += 61_000
         await world.run_due()
     assert await status(world, message.id) is Status.SENT
     assert [sent["ref"].rpartition(".")[2] for sent in world.sent("/send")] == ["1", "2"]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fakes import ANN, World, ok
+from fakes import ANN, World, ok, refused
 from flows.conftest import on_sqlite
 from smsbridge.contracts.bridge import Policy, Retention
 from smsbridge.contracts.jobs import NewJob
@@ -168,6 +168,18 @@ async def test_what_nobody_knows_is_told_once_and_no_failure_is_invented(world: 
         message_id,
     )
     assert len([request for request in world.network.requests if "/messages/" in request.url]) == 1
+
+
+async def test_a_carrier_that_has_no_answer_just_now_is_asked_again(world: World) -> None:
+    answers = iter([Answered(response=Response(status=503), elapsed_ms=1), refused(), ok({"status": "delivered"})])
+    world.network.answer = lambda request: next(answers) if "/messages/" in request.url else ok({"id": "C1"})
+    message_id = await unconfirmed(world)
+    for _ in range(2):
+        assert (await world.message(message_id)).status is Status.SENT
+        world.clock.now += 600_000
+        await look_after(world)
+    assert (await world.message(message_id)).status is Status.DELIVERED
+    assert await world.notices() == []
 
 
 async def test_a_failure_learnt_by_asking_is_told_as_one(world: World) -> None:

@@ -191,6 +191,21 @@ async def test_a_crash_after_many_ordinary_retries_is_the_first_crash(shop: Shop
     assert await shop.letters() == []
 
 
+async def test_an_end_that_the_operator_has_to_know_of_is_a_warning(shop: Shop) -> None:
+    async def end(job: Job) -> JobEnd:
+        shop.ended.append(job.ref)
+        return Later(due_at_ms=shop.clock.now + 1_000_000, alert=job.ref == "alert")
+
+    shop.perform = end
+    await shop.put("alert", lane="alert")
+    await shop.put("quiet", lane="quiet")
+    with capture_logs() as lines:
+        async with shop.open():
+            await shop.until(lambda: len(shop.ended) == 2)
+    levels = {(line["job"], line["log_level"]) for line in lines if line["event"] == "job.ended"}
+    assert levels == {(1, "warning"), (2, "info")}
+
+
 async def test_even_a_bug_in_giving_up_leaves_the_lane_free(shop: Shop) -> None:
     def bug(*_: object) -> None:
         raise RuntimeError("a bug")

@@ -72,6 +72,16 @@ async def test_a_lease_that_ran_out_is_claimed_as_interrupted_and_the_old_holder
     assert not await store.write(lambda tx: tx.close_job(new))
 
 
+async def test_a_lane_is_there_while_a_job_waits_in_it_or_runs(store: Store) -> None:
+    assert not await store.read(lambda tx: tx.has_lane("lane"))
+    await put(store, "job")
+    assert await store.read(lambda tx: tx.has_lane("lane"))
+    (job,) = await claimed(store)
+    assert await store.read(lambda tx: tx.has_lane("lane"))
+    assert await store.write(lambda tx: tx.close_job(job))
+    assert not await store.read(lambda tx: tx.has_lane("lane"))
+
+
 async def test_a_start_finds_what_was_in_flight_at_once(store: Store) -> None:
     await put(store, "job")
     await put(store, "waiting", lane="other", due_at_ms=NOW + 9)

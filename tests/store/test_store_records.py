@@ -377,6 +377,7 @@ async def test_parts_come_back_in_order_and_change(store: Store) -> None:
         carrier_message_id="C2",
         cause=Cause.UNKNOWN,
         evidence=Evidence(code="1", text="x" * 600, http_status=500),
+        absent_since_ms=NOW,
     )
     await store.write(lambda tx: tx.update_part(MessageId("msg_1"), changed))
     kept = (await store.read(lambda tx: tx.parts_of(["msg_1", "msg_2"])))[MessageId("msg_1")]
@@ -497,6 +498,7 @@ async def test_a_notice_is_raised_once_for_each_key(store: Store) -> None:
     assert await store.write(lambda tx: tx.insert_notice(first))
     assert not await store.write(lambda tx: tx.insert_notice(made.notice("ntc_2", key=first.key)))
     assert await store.read(lambda tx: (tx.notice("ntc_1"), tx.notice("ntc_2"))) == (first, None)
+    assert await store.read(lambda tx: (tx.has_notice(first.key), tx.has_notice("other"))) == (True, False)
     await store.write(lambda tx: tx.update_notice(replace(first, acknowledged_at_ms=NOW)))
     await store.write(lambda tx: tx.insert_notice(made.notice("ntc_3", interaction_id="int_2", cause=None)))
 

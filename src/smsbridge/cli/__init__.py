@@ -29,6 +29,7 @@ VERBS: Final = {
     "keys": ("administer", "API keys of agent systems."),
     "agents": ("administer", "Who may sign in at the built-in desk."),
     "quarantine": ("administer", "Webhooks that were refused or not understood, kept as they came."),
+    "message": ("administer", "What became of a text, and your word on one that is uncertain."),
     "dead-letters": ("administer", "Work that was given up: events a desktop never took, and the like."),
     "brakes": ("administer", "Carriers, desktops and senders that nothing goes to just now."),
     "desktops": ("administer", "Agent systems that are told by webhook."),

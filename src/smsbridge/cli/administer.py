@@ -1,4 +1,4 @@
-"""keys, agents, quarantine, dead-letters, brakes, desktops: asked of the running bridge, or of its store otherwise."""
+"""keys, agents, quarantine, message, dead-letters, brakes, desktops: asked of the running bridge, or of its store."""
 
 from __future__ import annotations
 
@@ -153,6 +153,69 @@ def replay_quarantine(*, config: Path | None, ids: tuple[str, ...]) -> None:
     for_each(ids, lambda each: _replayed(_ask_loaded(loaded, "quarantine.replay", {"id": each})))
 
 
+@click.group()
+def message() -> None:
+    """What became of a text, and your word on one that is uncertain. What it says is never shown."""
+
+
+@message.command("list")
+@with_config
+@click.option(
+    "--status",
+    type=click.Choice(["uncertain", "failed", "undelivered", "queued", "sending", "sent", "delivered", "cancelled"]),
+    default="uncertain",
+    show_default=True,
+    help="Only texts of ours with this status.",
+)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most.")
+@as_json
+def list_messages(*, config: Path | None, status: str, limit: int, as_json: bool) -> None:
+    """List texts of ours by status, newest first."""
+    items = _ask(config, "message.list", {"status": status, "limit": limit})["items"]
+    print_rows(items, ("id", "created_at", "account", "sender", "contact", "status", "cause"), as_json=as_json)
+
+
+@message.command("show")
+@with_config
+@click.argument("message_id", metavar="ID")
+@as_json
+def show_message(*, config: Path | None, message_id: str, as_json: bool) -> None:
+    """Show one, with its parts and receipts."""
+    shown = _ask(config, "message.show", {"id": message_id})
+    if as_json:
+        print_json(shown)
+        return
+    print_rows([shown], ("id", "created_at", "account", "sender", "contact", "status", "cause"), as_json=False)
+    for name, columns in (
+        ("parts", ("number", "status", "tries", "carrier_message_id", "cause", "code", "said")),
+        ("receipts", ("at", "part", "status", "code")),
+    ):
+        if shown[name]:
+            click.echo()
+            print_rows(shown[name], columns, as_json=False)
+
+
+@message.command("settle")
+@with_config
+@click.argument("message_id", metavar="ID")
+@click.argument("outcome", type=click.Choice(["sent", "not-sent"]))
+@as_json
+def settle_message(*, config: Path | None, message_id: str, outcome: str, as_json: bool) -> None:
+    """Say whether the carrier has an uncertain text.
+
+    not-sent sends it again if it still can be sent, and else lets it fail with the reason.
+    """
+    settled = _ask(config, "message.settle", {"id": message_id, "outcome": outcome})
+    if as_json:
+        print_json(settled)
+    elif not settled["was_uncertain"]:
+        click.echo(f"{message_id} had been settled so before; it is {settled['status']} now.")
+    elif settled["status"] == "failed":
+        click.echo(f"{message_id} cannot be sent any more ({settled['cause']}): it failed, and the agent is told.")
+    else:
+        click.echo(f"{message_id} is {settled['status']}{' again' if settled['status'] == 'queued' else ''}.")
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """Work that was given up: events a desktop never took, and the like."""
@@ -240,6 +303,7 @@ COMMANDS: Final = {
     "keys": keys,
     "agents": agents,
     "quarantine": quarantine,
+    "message": message,
     "dead-letters": dead_letters,
     "brakes": brakes,
     "desktops": desktops,

@@ -123,6 +123,8 @@ class Part:
     carrier_message_id: str = ""
     cause: Cause | None = None
     evidence: Evidence = NO_EVIDENCE
+    absent_since_ms: int | None = None
+    """Since when the carrier, asked for this try, says that it does not have it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,12 +71,13 @@ async def confirm(bridge: Bridge, confirming: Confirming) -> JobEnd:
     request = account.adapter.write_fetch_status(confirming.part.carrier_message_id)
     performed = await bridge.network.perform(request, timeout_s=account.timeout_s)
     sign, reason = sign_of(performed), reason_of(performed)
-    if not isinstance(performed, Answered) and confirming.job.attempt < _TIMES_ASKED:
-        no_answer = Later(due_at_ms=bridge.now_ms() + _ASK_AGAIN_MS, facts={"outcome": "no_answer"})
-        return observing(no_answer, bridge, confirming.job, sign, reason)
     found = None
     if isinstance(performed, Answered):
         found = account.adapter.read_fetch_status(confirming.part.carrier_message_id, performed.response)
+    is_answer = isinstance(performed, Answered) and performed.response.status not in _NOT_NOW
+    if found is None and not is_answer and confirming.job.attempt < _TIMES_ASKED:
+        no_answer = Later(due_at_ms=bridge.now_ms() + _ASK_AGAIN_MS, facts={"outcome": "no_answer"})
+        return observing(no_answer, bridge, confirming.job, sign, reason)
 
     def record(tx: Tx) -> None:
         if found is not None:
@@ -130,5 +131,7 @@ def _enqueue_confirm(tx: Tx, bridge: Bridge, message: Message) -> None:
 
 _LOOKED_UP_TO: Final = "unconfirmed_looked_up_to"
 _AT_ONCE: Final = 100
+_NOT_NOW: Final = frozenset({408, 425, 429, *range(500, 600)})
+"""An answer that says only that there will be one later."""
 _TIMES_ASKED: Final = 3
 _ASK_AGAIN_MS: Final = 600_000

@@ -47,6 +47,10 @@ def catch_up_lane(account: str, sender: str) -> str:
     return f"{CATCH_UP}:{account}:{sender}"
 
 
+def settle_lane(message_id: str) -> str:
+    return f"{SETTLE}:{message_id}"
+
+
 def deliver_queue(desktop: str) -> str:
     return f"{DELIVER}:{desktop}"
 

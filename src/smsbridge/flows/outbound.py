@@ -179,7 +179,7 @@ def settle_elsewhere(tx: Tx, bridge: Bridge, message: Message, due_at_ms: int) -
         NewJob(
             kind=lanes.SETTLE,
             queue=lanes.send_queue(message.account),
-            lane=f"{lanes.SETTLE}:{message.id}",
+            lane=lanes.settle_lane(message.id),
             ref=message.id,
             due_at_ms=due_at_ms,
             created_at_ms=bridge.now_ms(),

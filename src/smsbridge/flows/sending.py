@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smsbridge.contracts.bridge import Account, Bridge
-from smsbridge.contracts.carrier import FindQuery
+from smsbridge.contracts.carrier import FindQuery, Undecided
 from smsbridge.contracts.jobs import Done, Job, JobEnd, Later
 from smsbridge.contracts.store import PartRef, RateLimit, Tx
 from smsbridge.domain.cause import PASSING, Cause
@@ -69,7 +69,7 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
         if part is None or message.status in FINAL or message.status is Status.UNCERTAIN:
             return Done(facts={"outcome": "nothing_to_send"})
         account = bridge.accounts.get(message.account)
-        refusal = _last_look(tx, bridge, message, account)
+        refusal = last_look(tx, bridge, message, account)
         if refusal is not None or account is None:
             fail(tx, bridge, message, part, refusal or Rejected(cause=Cause.SENDER_NOT_OURS))
             return Done(facts={"outcome": "refused"})
@@ -83,7 +83,7 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
         wait_ms = _wait_for_rate(tx, bridge, message, part, parts, account)
         if wait_ms:
             return _wait_until(tx, bridge, message, bridge.now_ms() + wait_ms, "rate_limited_by_us")
-        started = replace(part, status=advance(part.status, Move.CLAIM), tries=part.tries + 1)
+        started = replace(part, status=advance(part.status, Move.CLAIM), tries=part.tries + 1, absent_since_ms=None)
         tx.update_part(message.id, started)
         others = [started if each.number == part.number else each for each in parts]
         message = settle_message(tx, bridge, message, others)
@@ -233,6 +233,12 @@ class Settling:
     query: FindQuery
     may_resend: bool
     """Whether the policy is asked, should nobody know."""
+    again: OutboundPart | None
+    """The same send, where repeating it makes no second text."""
+
+    @property
+    def target(self) -> PartRef:
+        return PartRef(message_id=self.message.id, part_number=self.part.number, try_number=self.part.tries)
 
 
 def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
@@ -261,46 +267,101 @@ def begin_settle(bridge: Bridge) -> Callable[[Tx, Job], Settling | JobEnd]:
                 sent_after_ms=since_ms,
                 known_ids=tx.carrier_ids_to(message.account, message.contact_number, since_ms - _EARLIER_MS),
             ),
+            again=_outbound(tx, bridge, message, part) if _may_repeat(tx, bridge, message, account) else None,
         )
 
     return begin
 
 
+def _may_repeat(tx: Tx, bridge: Bridge, message: Message, account: Account) -> bool:
+    """Nobody wrote down when this try left; certainly not before the text was written."""
+    window_ms = account.adapter.abilities.repeat_safe_ms
+    if window_ms is None or is_sending_paused(tx) or is_from_before_restore(tx, message):
+        return False
+    if last_look(tx, bridge, message, account) is not None:
+        return False
+    return bridge.now_ms() + account.timeout_s * 1000 < message.created_at_ms + window_ms
+
+
 async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
-    """Asks the carrier whether it has the text, at the times of `sending.settle_after`; then the policy decides."""
+    """Finds out whether the carrier has the text, at the times of `sending.settle_after`; then the policy decides."""
     account = settling.account
+    if settling.again is not None:
+        request = account.adapter.write_send(settling.again)
+        performed = await bridge.network.perform(request, timeout_s=account.timeout_s, fresh=True)
+        end = _repeated(bridge, settling, performed)
+        return observing(end, bridge, settling.job, sign_of(performed), reason_of(performed))
     if not account.adapter.abilities.find:
         return _settled(bridge, settling, None)
-    performed = await bridge.network.perform(
-        account.adapter.write_find(settling.query), timeout_s=account.timeout_s, max_bytes=_LIST_BYTES
-    )
+    request = account.adapter.write_find(settling.query)
+    performed = await bridge.network.perform(request, timeout_s=account.timeout_s, max_bytes=_LIST_BYTES)
     end = _settled(bridge, settling, performed)
     return observing(end, bridge, settling.job, sign_of(performed), reason_of(performed))
 
 
+def _repeated(bridge: Bridge, settling: Settling, performed: Performed) -> JobEnd:
+    """The same send under the same reference: what it is answered is what became of the first."""
+    outcome = read_outcome(settling.account, performed)
+    match outcome:
+        case Accepted():
+            _count_settled(bridge, settling, "repeat")
+            return Done(write=lambda tx: _adopt(tx, bridge, settling, _report_of(outcome)), facts={"outcome": "found"})
+        case Rejected():
+            _count_settled(bridge, settling, "repeat")
+            return Done(
+                write=lambda tx: fail(tx, bridge, settling.message, settling.part, outcome),
+                facts={"outcome": "rejected"},
+            )
+        case RetryLater() | Uncertain():
+            return _settled(bridge, settling, None)
+
+
 def _settled(bridge: Bridge, settling: Settling, performed: Performed | None) -> JobEnd:
-    """`performed` is None where the carrier cannot be asked."""
-    account = settling.account
-    absent = False
+    """`performed` is what the carrier answered when it was asked for the text; None where it cannot be asked."""
+    absent = several = False
+    why = ""
     if isinstance(performed, Answered):
         try:
-            found = account.adapter.read_find(settling.query, performed.response)
-        except LookupError:
-            found = None
+            found = settling.account.adapter.read_find(settling.query, performed.response)
+        except LookupError as undecided:
+            several, why = isinstance(undecided, Undecided), str(undecided)
         else:
-            absent = found is None
-        if found is not None:
-            bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="listing")
-            return Done(write=lambda tx: _adopt(tx, bridge, settling, Report.of(found)), facts={"outcome": "found"})
-    looks = bridge.policy.settle_after_ms
-    if settling.job.attempt < len(looks):
-        wait_ms = looks[settling.job.attempt] - looks[settling.job.attempt - 1]
-        return Later(due_at_ms=bridge.now_ms() + max(wait_ms, 0), facts={"outcome": "not_found_yet"})
-    again = bridge.policy.uncertain == "resend" or (bridge.policy.uncertain == "resend_if_absent" and absent)
+            if found is not None:
+                _count_settled(bridge, settling, "listing")
+                return Done(write=lambda tx: _adopt(tx, bridge, settling, Report.of(found)), facts={"outcome": "found"})
+            absent = True
+    now_ms, policy = bridge.now_ms(), bridge.policy.uncertain
+    absent_since_ms = None if several else settling.part.absent_since_ms
+    if absent:
+        absent_since_ms = now_ms if absent_since_ms is None else absent_since_ms
+    looks_ms = [settling.job.created_at_ms + after_ms for after_ms in bridge.policy.settle_after_ms]
+    if policy == "resend_if_absent" and absent_since_ms is not None:
+        looks_ms.append(absent_since_ms + _ABSENT_FOR_MS)
+    due_at_ms = next((look_ms for look_ms in looks_ms if look_ms > now_ms), None)
+    if due_at_ms is not None:
+        return Later(
+            due_at_ms=due_at_ms,
+            write=lambda tx: _note_absence(tx, settling, absent_since_ms),
+            facts={"outcome": "not_found_yet", "reason": why},
+        )
+    again = (policy == "resend" and not several) or (policy == "resend_if_absent" and absent)
     if again and settling.may_resend:
-        bridge.meter.count("uncertain_resolved_total", carrier=account.name, how="policy")
+        _count_settled(bridge, settling, "policy")
         return Done(write=lambda tx: resend(tx, bridge, settling.message.id), facts={"outcome": "resent"})
-    return Done(write=lambda tx: leave_to_the_agent(tx, bridge, settling.message.id), facts={"outcome": "held"})
+    return Done(
+        write=lambda tx: leave_to_the_agent(tx, bridge, settling.message.id, why),
+        facts={"outcome": "held", "reason": why},
+    )
+
+
+def _note_absence(tx: Tx, settling: Settling, absent_since_ms: int | None) -> None:
+    part = next((each for each in tx.parts(settling.message.id) if each.number == settling.part.number), None)
+    if part is not None and (part.status, part.tries) == (Status.UNCERTAIN, settling.part.tries):
+        tx.update_part(settling.message.id, replace(part, absent_since_ms=absent_since_ms))
+
+
+def _count_settled(bridge: Bridge, settling: Settling, how: str) -> None:
+    bridge.meter.count("uncertain_resolved_total", carrier=settling.account.name, how=how)
 
 
 def give_up_settle(tx: Tx, bridge: Bridge, job: Job) -> None:
@@ -308,12 +369,12 @@ def give_up_settle(tx: Tx, bridge: Bridge, job: Job) -> None:
 
 
 def _adopt(tx: Tx, bridge: Bridge, settling: Settling, report: Report) -> None:
-    target = PartRef(message_id=settling.message.id, part_number=settling.part.number, try_number=settling.part.tries)
-    apply_report(tx, bridge, target, report)
+    apply_report(tx, bridge, settling.target, report)
 
 
-def leave_to_the_agent(tx: Tx, bridge: Bridge, message_id: str) -> None:
-    """Nobody knows whether it arrived, and nobody finds out: unless it is known by now, the agent is told."""
+def leave_to_the_agent(tx: Tx, bridge: Bridge, message_id: str, why: str = "") -> None:
+    """Nobody knows whether it arrived, and nobody finds out: unless it is known by now, the agent is told. `why` the
+    carrier could not say is for the administrator."""
     message = tx.message(message_id)
     part = next((each for each in tx.parts(message_id) if each.status is Status.UNCERTAIN), None)
     interaction = tx.interaction(message.interaction_id) if message else None
@@ -329,17 +390,21 @@ def leave_to_the_agent(tx: Tx, bridge: Bridge, message_id: str) -> None:
         certainty=Certainty.POSSIBLE,
         message=message,
         evidence=part.evidence,
+        reason=why,
     )
 
 
 def _record_accepted(tx: Tx, bridge: Bridge, sending: Sending, outcome: Accepted) -> None:
-    report = Report(
+    apply_report(tx, bridge, sending.target, _report_of(outcome))
+
+
+def _report_of(outcome: Accepted) -> Report:
+    return Report(
         status=outcome.status,
         carrier_message_id=outcome.carrier_message_id,
         cause=outcome.cause,
         evidence=outcome.evidence,
     )
-    apply_report(tx, bridge, sending.target, report)
 
 
 def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, facts: dict[str, object]) -> JobEnd:
@@ -400,7 +465,7 @@ def tell_of_delay(
         )
 
 
-def _last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None) -> Rejected | None:
+def last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None) -> Rejected | None:
     """What may have changed since the text was taken: an opt-out, the time, the attachments, the configuration."""
     if account is None:
         return Rejected(cause=Cause.SENDER_NOT_OURS, evidence=Evidence(text="the account is no longer configured"))
@@ -470,4 +535,6 @@ _UNFINISHED: Final = frozenset({Status.QUEUED, Status.SENDING})
 _LOOK_AGAIN_MS: Final = 60_000
 _LIST_BYTES: Final = 1_048_576
 _PAUSED_MS: Final = 10_000
+_ABSENT_FOR_MS: Final = 300_000
+"""Two looks so far apart have to find nothing before a text counts as never taken: a list may lag behind."""
 _EARLIER_MS: Final = 86_400_000

@@ -297,7 +297,7 @@ def write_message(message: Message) -> Values:
 
 
 def read_part(row: Row) -> Part:
-    _message_id, number, text, status, tries, carrier_message_id, cause, evidence = row
+    _message_id, number, text, status, tries, carrier_message_id, cause, evidence, absent_since_ms = row
     return Part(
         number=number,
         text=text,
@@ -306,6 +306,7 @@ def read_part(row: Row) -> Part:
         carrier_message_id=carrier_message_id,
         cause=_read_cause(cause),
         evidence=_read_evidence(evidence),
+        absent_since_ms=absent_since_ms,
     )
 
 
@@ -319,6 +320,7 @@ def write_part(message_id: str, part: Part) -> Values:
         "carrier_message_id": part.carrier_message_id,
         "cause": part.cause,
         "evidence": _write_evidence(part.evidence),
+        "absent_since_ms": part.absent_since_ms,
     }
 
 

@@ -17,10 +17,23 @@ from aiohttp import web
 
 from smsbridge import __version__
 from smsbridge.contracts.bridge import Bridge
-from smsbridge.contracts.store import AgentAccount, ApiKey, Arrival, Arrived, Role, StoreUnavailable, Tx
+from smsbridge.contracts.store import (
+    AgentAccount,
+    ApiKey,
+    Arrival,
+    Arrived,
+    MessageFilter,
+    Role,
+    StoreUnavailable,
+    Tx,
+)
 from smsbridge.domain.errors import BadSignature, BridgeError, Conflict, FieldError, Invalid, NotFound
+from smsbridge.domain.message import Direction, Message
+from smsbridge.domain.phone import mask_number
+from smsbridge.domain.status import Status
 from smsbridge.flows import agents, brakes, resources, restoring
 from smsbridge.flows.inbound import replay
+from smsbridge.flows.settling import settle_by_word
 from smsbridge.web.auth import make_key
 from smsbridge.web.sessions import LEAST_PASSCODE_CHARS, MOST_PASSCODE_CHARS, hash_passcode, make_passcode
 from smsbridge.wire.encoding import Unreadable, read_json, write_json
@@ -199,6 +212,82 @@ def _show_arrival(arrival: Arrival) -> Answer:
     }
 
 
+# --- messages: what became of one, and the operator's word on one that is uncertain. Never what it says
+
+
+async def _list_messages(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    wanted, limit = arguments.get("status"), _limit(arguments)
+    if not isinstance(wanted, str) or wanted not in {*Status}:
+        raise _invalid("status", f"must be one of {', '.join(Status)}")
+    found = await bridge.store.read(
+        lambda tx: tx.list_messages(MessageFilter(status=Status(wanted), direction=Direction.OUTBOUND), limit=limit)
+    )
+    return {"items": [_show_message(each) for each in found]}
+
+
+async def _show_message_whole(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    message_id = _text(arguments, "id")
+
+    def show(tx: Tx) -> Answer:
+        message = tx.message(message_id)
+        if message is None:
+            raise NotFound("message", message_id)
+        parts = [
+            {
+                "number": part.number,
+                "status": part.status,
+                "tries": part.tries,
+                "carrier_message_id": part.carrier_message_id,
+                "cause": part.cause,
+                "code": part.evidence.code,
+                "said": part.evidence.text,
+            }
+            for part in tx.parts(message_id)
+        ]
+        receipts = [
+            {
+                "at": resources.time(each.received_at_ms),
+                "part": each.part_number,
+                "status": each.status,
+                "code": each.evidence.code,
+            }
+            for each in tx.receipts_of(message_id)
+        ]
+        return {**_show_message(message), "parts": parts, "receipts": receipts}
+
+    return await bridge.store.read(show)
+
+
+async def _settle_message(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
+    message_id, outcome = _text(arguments, "id"), arguments.get("outcome")
+    if outcome not in ("sent", "not-sent"):
+        raise _invalid("outcome", "must be sent or not-sent")
+
+    def settle(tx: Tx) -> tuple[bool, Message]:
+        before = tx.message(message_id)
+        was_uncertain = before is not None and before.status is Status.UNCERTAIN
+        return was_uncertain, settle_by_word(tx, bridge, message_id, was_sent=outcome == "sent")
+
+    was_uncertain, message = await bridge.store.write(settle)
+    if was_uncertain:
+        bridge.meter.count("uncertain_resolved_total", carrier=message.account, how="hand")
+    return {**_show_message(message), "was_uncertain": was_uncertain}
+
+
+def _show_message(message: Message) -> Answer:
+    return {
+        "id": message.id,
+        "created_at": resources.time(message.created_at_ms),
+        "direction": message.direction,
+        "status": message.status,
+        "cause": message.cause,
+        "account": message.account,
+        "sender": message.sender,
+        "contact": mask_number(message.contact_number),
+        "interaction_id": message.interaction_id,
+    }
+
+
 # --- dead letters: work that was given up
 
 
@@ -279,6 +368,9 @@ VERBS: Final[Mapping[str, Callable[[Bridge, Mapping[str, Any]], Awaitable[Answer
     "agents.remove": _remove_agent,
     "quarantine.list": _list_quarantine,
     "quarantine.replay": _replay_quarantine,
+    "message.list": _list_messages,
+    "message.show": _show_message_whole,
+    "message.settle": _settle_message,
     "dead-letters.list": _list_dead_letters,
     "dead-letters.replay": _replay_dead_letter,
     "dead-letters.drop": _drop_dead_letter,
