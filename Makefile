@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint types walls unit faults soak bench screenshots help
+.PHONY: demo test check lint types walls unit faults soak simulate bench screenshots help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -43,6 +43,11 @@ soak: $(VENV)/.installed-dev ## an hour of traffic with every fault at a low rat
 
 screenshots: $(VENV)/.installed-dev ## every screen of the desk in both themes and three widths, into screenshots/
 	cd tests && ../$(BIN)/python -m desk.shots ../screenshots
+
+SEEDS ?= 1000
+FROM  ?= 0
+simulate: $(VENV)/.installed-dev ## the bridge on SEEDS seeds, beginning at FROM: docs/simulation.md
+	cd tests && ../$(BIN)/python -m simulation.run --seeds $(SEEDS) --from $(FROM)
 
 bench: $(VENV)/.installed-dev ## the figures of docs/performance.md, as ratios in one run
 	$(BIN)/python benchmarks/run.py

@@ -741,7 +741,14 @@ class SqlTx:
         self._rows.run("forget_daemon", {"daemon": self._daemon})
 
     def shift_schedule(self, by_ms: int) -> None:
-        for name in ("shift_lanes", "shift_jobs", "shift_rates", "shift_rate_turns", "shift_brakes", "shift_suspicions"):
+        for name in (
+            "shift_lanes",
+            "shift_jobs",
+            "shift_rates",
+            "shift_rate_turns",
+            "shift_brakes",
+            "shift_suspicions",
+        ):
             self._rows.run(name, {"by_ms": by_ms})
         self.queues.update(row[0] for row in self._rows.all("waiting_queues", {}))
 

@@ -1,0 +1,226 @@
+"""One process of the bridge: everything that `kill -9` takes away. What it had committed is the world's to keep."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sqlite3
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smsbridge.contracts.bridge import Bridge
+from smsbridge.contracts.jobs import JobEnd, JobKind
+from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.flows.jobs import job_kinds, queues
+from smsbridge.flows.upkeep import ensure_upkeep
+from smsbridge.ids import RandomIds
+from smsbridge.outbox.roll import Roll
+from smsbridge.outbox.worker import Worker
+from smsbridge.store import sqlite
+from smsbridge.store.sqlite import SqliteStore
+
+from .loop import SimulatedLoop
+from .network import SimulatedNetwork
+
+if TYPE_CHECKING:
+    from .world import World
+
+
+class Crash(SystemExit):
+    """The process ends here. asyncio lets a SystemExit through, from wherever it is raised."""
+
+
+class WatchedConnection(sqlite3.Connection):
+    """The store's writing connection, on which the process may die before any statement and after any commit."""
+
+    process: Process | None = None
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if self.process is None:
+            return super().execute(sql, *values)
+        self.process.point(sql)
+        if self.process.world.disk_is_full and sql.startswith(("INSERT", "UPDATE", "COMMIT")):
+            if sql == "COMMIT":
+                super().execute("ROLLBACK")  # as SQLite does by itself
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorname = "SQLITE_FULL"
+            raise error
+        cursor = super().execute(sql, *values)
+        if sql == "COMMIT":
+            self.process.point("after COMMIT")
+        return cursor
+
+
+class ProcessClock:
+    """contracts.clock.Clock on the world's time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now_ms(self) -> int:
+        return self._world.wall_ms()
+
+    def monotonic_ms(self) -> int:
+        return int(self._world.now_s * 1000)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class ProcessMeter:
+    """contracts.meter.Meter: a job that crashes is a bug of ours, whatever becomes of it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        self._world.counts[name] += int(amount)
+        if name == "job_crashes_total":
+            self._world.troubles.append(("nothing of ours crashes", labels))
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        return
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        return
+
+
+class Process:
+    """Runs the real workers and doors on the real store. `dies_at` is the number of the point at which it dies."""
+
+    def __init__(self, world: World, name: str, database: Path, *, dies_at: int, is_alone: bool) -> None:
+        self.world = world
+        self.name = name
+        self.dies_at = dies_at
+        self.points = 0
+        self.is_alone = is_alone
+        self.is_dead = False
+        self.is_frozen = False
+        self.is_listening = False
+        self._chance = random.Random(world.random.random())
+        self.loop = SimulatedLoop(lambda: world.now_s, self._disk_s)
+        self.store = self._open(database)
+        self.bridge = Bridge(
+            store=self.store,
+            network=SimulatedNetwork(world, self),
+            blobs=None,  # type: ignore[arg-type] - no pictures here: tests/faults has them
+            imaging=None,  # type: ignore[arg-type]
+            clock=ProcessClock(world),
+            ids=RandomIds(world.wall_ms, self._chance),
+            meter=ProcessMeter(world),
+            **world.configuration,
+        )
+        self._workers: list[Worker] = []
+        self._roll = Roll(store=self.store, clock=self.bridge.clock, meter=self.bridge.meter)
+        self.serving = self.spawn(self._serve(), "serve")
+
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = self.loop.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        return task
+
+    def point(self, where: str) -> None:
+        """A moment between two statements, or beside a request: here the process may die."""
+        if self.is_dead:
+            raise Crash(where)
+        self.points += 1
+        if self.points == self.dies_at:
+            raise Crash(where)
+
+    def run(self) -> None:
+        """Runs until it has to wait. Raises Crash."""
+        if not self.is_frozen:
+            self.loop.run_until_still()
+        self.world.troubles += [("nothing of ours crashes", trouble) for trouble in self.loop.troubles]
+
+    def stop(self) -> None:
+        """SIGTERM: takes nothing new, and ends what it has begun."""
+        self.is_listening = False
+        for worker in self._workers:
+            worker.stop()
+        self._roll.stop()
+
+    def die(self) -> None:
+        """kill -9: its memory is gone and its connection closed. What unwinds here reaches nothing any more."""
+        self.is_dead = True
+        self.is_listening = False
+        self.store._is_closed = True
+        self.store._writer.close()
+        for connection in self.store._reader_connections:
+            connection.close()
+        os.close(self.store._lock)
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task._log_destroy_pending = False
+            task.cancel()
+        while self.loop._ready:
+            try:
+                self.loop.run_until_still()
+            except (Crash, sqlite3.ProgrammingError):  # a dead hand on a closed connection
+                continue
+        self.loop.close()
+
+    async def _serve(self) -> None:
+        """What app.Daemon does, without its sockets."""
+        await self._roll.begin(alone=self.is_alone)
+        await self.store.write(lambda tx: ensure_upkeep(tx, self.bridge))
+        depths = await self.store.read(lambda tx: tx.queue_depths(self.bridge.now_ms()))
+        kinds = {name: self._watch(kind) for name, kind in job_kinds(self.bridge).items()}
+        self._workers = [
+            Worker(
+                queue,
+                kinds=kinds,
+                store=self.store,
+                clock=self.bridge.clock,
+                meter=self.bridge.meter,
+                concurrency=concurrency,
+            )
+            for queue, concurrency in queues(self.bridge, [each.queue for each in depths]).items()
+        ]
+        async with asyncio.TaskGroup() as group:
+            for worker in self._workers:
+                group.create_task(worker.run(), name=f"worker {worker.queue}")
+            if not self.is_alone:  # alone, nobody looks at it
+                group.create_task(self._roll.run(), name="roll")
+            self.is_listening = True
+
+    def _watch(self, kind: JobKind) -> JobKind:
+        """The same kind of job, which tells the world when it runs."""
+
+        async def perform(work: Any) -> JobEnd:
+            attempt = self.world.enter_lane(work.job.lane, self)
+            try:
+                return await kind.perform(work)
+            finally:
+                if attempt in self.world.running:
+                    self.world.running.remove(attempt)
+
+        return replace(kind, perform=perform)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if self.is_dead or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, (Crash, StoreUnavailable)):
+            self.world.troubles.append(("nothing of ours crashes", f"{task.get_name()}: {error!r}"))
+
+    def _disk_s(self) -> tuple[float, float]:
+        """Two processes on one file never write at once: there the disk is quick, and only the news of it is slow."""
+        before_s = self._chance.choice((0, 0.002, 0.05)) if self.is_alone else 0
+        return before_s, self._chance.choice((0.001, 0.02, 0.3))
+
+    def _open(self, database: Path) -> SqliteStore:
+        """SqliteStore.open, less the lock that keeps a second process out, on a connection that is watched."""
+        writer = sqlite3.connect(
+            database, isolation_level=None, check_same_thread=False, cached_statements=512, factory=WatchedConnection
+        )
+        sqlite._set_up(writer)
+        writer.execute("PRAGMA busy_timeout = 0")  # in one thread nobody else would ever let go
+        writer.process = self
+        lock = os.open(os.devnull, os.O_RDONLY)
+        store = SqliteStore(database, lock, writer, b"k" * 32)
+        store._daemon = f"{self.name}-{self._chance.getrandbits(64):016x}"
+        return store
