@@ -73,6 +73,13 @@ class PostgresServer:
         """`immediate` is as if the machine had been switched off."""
         _run("pg_ctl", "-w", "-D", str(self._data), "-m", how, "stop")
 
+    def let_in(self, line: str) -> None:
+        """A line of pg_hba.conf that goes before the others."""
+        file = self._data / "pg_hba.conf"
+        file.write_text(f"{line}\n{file.read_text()}")
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+
     def make_database(self, name: str) -> str:
         return make_database(self.url, name)
 

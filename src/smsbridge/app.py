@@ -145,7 +145,7 @@ class Daemon:
         on_ready: Callable[[Ready], None] | None,
     ) -> int:
         settings = self._loaded.settings
-        roll = Roll(store=store, clock=bridge.clock, meter=meter)
+        roll = Roll(store=store, clock=bridge.clock, meter=meter, silent_after_ms=settings.store.silent_after)
         await jumps.begin()
         released = await roll.begin(alone=store.is_exclusive)
         await store.write(lambda tx: ensure_upkeep(tx, bridge))
@@ -162,6 +162,7 @@ class Daemon:
                 meter=meter,
                 concurrency=concurrency,
                 grace_s=settings.server.grace / 1000,
+                trusted_ms=settings.store.silent_after * 2 // 3,
             )
             for queue, concurrency in queues(bridge, [each.queue for each in depths]).items()
         ]
@@ -175,9 +176,9 @@ class Daemon:
             admin_socket=settings.admin_socket,
         )
         async with asyncio.TaskGroup() as group:
-            for worker in workers:
-                group.create_task(worker.run(), name=f"worker {worker.queue}")
+            working = [group.create_task(worker.run(), name=f"worker {worker.queue}") for worker in workers]
             group.create_task(roll.run(), name="roll")
+            group.create_task(roll.leave_after(working), name="roll's end")
             if bridge.spool is not None:
                 group.create_task(self._take_up_spooled(bridge), name="spool")
             group.create_task(web.run(), name="web")
@@ -204,7 +205,6 @@ class Daemon:
                 for worker in workers:
                     # How it ends can be written down no more, so there is nothing to wait for.
                     worker.stop(grace_s=0 if store.broken.is_set() else None)
-                roll.stop()
         self._log.info("bridge.stopped")
         return EXIT_FAILED if store.broken.is_set() else EXIT_OK
 
@@ -245,11 +245,13 @@ class Daemon:
                 await self.stop.wait()
 
     async def _watchdog(self, store: OpenStore) -> None:
-        """Pings only after the store has written something, so that a stuck disk restarts the service."""
+        """Pings only after the store has written something, so that a stuck disk restarts the service. A database
+        elsewhere that is away is no reason: a restart brings it back no sooner, and nobody would fill the spool."""
         every_s = self._notifier.watchdog_s
         while every_s and not self.stop.is_set():
             with suppress(StoreUnavailable):
-                await store.healthy()
+                if store.is_exclusive:
+                    await store.healthy()
                 self._notifier.watchdog()
             await self._until_stop(every_s)
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from postgres_proxy import PostgresProxy
+from postgres_server import drop_database, make_database, shared_url
 from smsbridge.systemd import Notifier, held_sockets
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,34 @@ def test_the_service_manager_hears_of_readiness_of_life_and_of_the_stop(
             assert daemon.wait(20) == 0
         finally:
             daemon.kill()
+
+
+def test_a_database_elsewhere_that_is_away_is_no_reason_to_be_restarted(
+    manager: socket.socket, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A daemon that is restarted could not start, and nobody would take webhooks into the spool."""
+    name = f"watched_{os.getpid()}"
+    url = make_database(shared_url(), name)
+    told = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"}
+    with PostgresProxy(int(url.rpartition(":")[2].partition("/")[0])) as proxy:
+        told["SMSBRIDGE__STORE__URL"] = proxy.url(url)
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "smsbridge", "serve"],
+            env=environment | told,
+            cwd=tmp_path,
+            stderr=subprocess.DEVNULL,
+        )
+        while not manager.recv(1024).startswith(b"READY=1"):
+            pass
+    with daemon:
+        try:
+            # The first may be from before; the daemon writes every second or oftener, so by the tenth it knows.
+            assert [manager.recv(1024) for _ in range(10)] == [b"WATCHDOG=1"] * 10
+            daemon.terminate()
+            assert daemon.wait(60) == 0
+        finally:
+            daemon.kill()
+    drop_database(shared_url(), name)
 
 
 @pytest.mark.parametrize(

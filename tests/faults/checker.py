@@ -77,7 +77,7 @@ class Verdict:
 
 def is_drained(store: RunStore) -> bool:
     """No work is left but what comes round for ever."""
-    return not store.rows(f"SELECT id FROM jobs WHERE kind IN ({_KINDS}) LIMIT 1")
+    return not store.spooled() and not store.rows(f"SELECT id FROM jobs WHERE kind IN ({_KINDS}) LIMIT 1")
 
 
 def judge(

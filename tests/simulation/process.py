@@ -28,6 +28,8 @@ from .network import SimulatedNetwork
 if TYPE_CHECKING:
     from .world import World
 
+SILENT_AFTER_MS = 15_000
+
 
 class Crash(SystemExit):
     """The process ends here. asyncio lets a SystemExit through, from wherever it is raised."""
@@ -114,7 +116,9 @@ class Process:
             **world.configuration,
         )
         self._workers: list[Worker] = []
-        self._roll = Roll(store=self.store, clock=self.bridge.clock, meter=self.bridge.meter)
+        self._roll = Roll(
+            store=self.store, clock=self.bridge.clock, meter=self.bridge.meter, silent_after_ms=SILENT_AFTER_MS
+        )
         self.serving = self.spawn(self._serve(), "serve")
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -141,7 +145,6 @@ class Process:
         self.is_listening = False
         for worker in self._workers:
             worker.stop()
-        self._roll.stop()
 
     def die(self) -> None:
         """kill -9: its memory is gone and its connection closed. What unwinds here reaches nothing any more."""
@@ -181,10 +184,10 @@ class Process:
             for queue, concurrency in queues(self.bridge, [each.queue for each in depths]).items()
         ]
         async with asyncio.TaskGroup() as group:
-            for worker in self._workers:
-                group.create_task(worker.run(), name=f"worker {worker.queue}")
+            working = [group.create_task(each.run(), name=f"worker {each.queue}") for each in self._workers]
             if not self.is_alone:  # alone, nobody looks at it
                 group.create_task(self._roll.run(), name="roll")
+                group.create_task(self._roll.leave_after(working), name="roll's end")
             self.is_listening = True
 
     def _watch(self, kind: JobKind) -> JobKind:

@@ -269,7 +269,7 @@ def run_seed(seed: int) -> World:
     sqlite.BATCH_S = math.inf  # a crowd is cut by its size and never by the real clock
     upkeep.EVERY_MS = 400_000
     worker.LONGEST_NAP_S = 600.0
-    roll.EVERY_S = 7.0
+    roll.BEATS = 2
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="smsbridge-world-", dir=memory if memory.is_dir() else None) as folder:
         world = World(seed, folder=Path(folder))

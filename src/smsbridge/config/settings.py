@@ -130,6 +130,11 @@ class StoreSection(Section):
         default=Secret(""),
         description="A PostgreSQL database instead, for several daemons: postgresql://user@host/database. A secret.",
     )
+    silent_after: Duration = Field(
+        default=15_000,
+        ge=1_000,
+        description="The work of a daemon that has not been heard of for so long is taken over by the others.",
+    )
     spool: str = Field(
         default="spool.sqlite3",
         description="Where webhooks are kept while PostgreSQL cannot be reached; a relative path lies in data_dir. "

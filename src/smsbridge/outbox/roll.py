@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 from typing import Final
 
 import structlog
@@ -17,15 +18,16 @@ from smsbridge.contracts.clock import Clock
 from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.store import Store, StoreUnavailable, Tx
 
-EVERY_S: Final = 3.0
-SILENT_AFTER_MS: Final = 15_000
-"""Who has not been heard of for so long is taken for dead."""
+BEATS: Final = 5
+"""So many times may a daemon say that it lives before the others take it for dead."""
 
 
 class Roll:
-    """`begin` before the workers start, `run` until `stop`."""
+    """`begin` before the workers start, `run` until `leave_after` has seen them end."""
 
-    def __init__(self, *, store: Store, clock: Clock, meter: Meter) -> None:
+    def __init__(self, *, store: Store, clock: Clock, meter: Meter, silent_after_ms: int) -> None:
+        """Who has not been heard of for `silent_after_ms` is taken for dead."""
+        self._silent_after_ms = silent_after_ms
         self._store = store
         self._clock = clock
         self._meter = meter
@@ -38,7 +40,7 @@ class Roll:
         def enter(tx: Tx) -> int:
             now_ms = self._clock.now_ms()
             tx.beat(now_ms)
-            return tx.release_leases(now_ms) if alone else tx.take_over(now_ms - SILENT_AFTER_MS, now_ms)
+            return tx.release_leases(now_ms) if alone else tx.take_over(now_ms - self._silent_after_ms, now_ms)
 
         return await self._store.write(enter)
 
@@ -53,15 +55,17 @@ class Roll:
                     self._log.warning("daemon.taken_over", lanes=taken)
                     self._meter.count("lanes_taken_over_total", taken)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_S):
+                async with asyncio.timeout(self._silent_after_ms / 1000 / BEATS):
                     await self._stopping.wait()
         with contextlib.suppress(StoreUnavailable):
             await self._store.write(lambda tx: tx.leave())
 
-    def stop(self) -> None:
+    async def leave_after(self, working: Collection[asyncio.Task[None]]) -> None:
+        """Stops once the last worker has ended: else the others would take over what is still going on here."""
+        await asyncio.wait(working)
         self._stopping.set()
 
     def _beat(self, tx: Tx) -> int:
         now_ms = self._clock.now_ms()
         tx.beat(now_ms)
-        return tx.take_over(now_ms - SILENT_AFTER_MS, now_ms)
+        return tx.take_over(now_ms - self._silent_after_ms, now_ms)

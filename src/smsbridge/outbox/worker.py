@@ -26,8 +26,6 @@ LONGEST_ATTEMPT_S: Final = 100.0
 LONGEST_NAP_S: Final = 30.0
 """A worker looks again after this long, whatever it was told."""
 SHORTEST_NAP_S: Final = 0.001
-TRUSTED_MS: Final = 10_000
-"""A claim older than this is not begun any more: we were frozen, and others may have taken us for dead."""
 CRASHES_ALLOWED: Final = 3
 _PAUSE_AFTER_ERROR_S: Final = 1.0
 _AFTER_CRASH_MS: Final = 5_000
@@ -76,7 +74,10 @@ class Worker:
         meter: Meter,
         concurrency: int,
         grace_s: float = 30.0,
+        trusted_ms: int = 10_000,
     ) -> None:
+        """A claim older than `trusted_ms` is not begun any more: we were frozen, and others may have taken us for dead.
+        So it is less than the time after which they do."""
         self.queue = queue
         self._kinds = kinds
         self._store = store
@@ -84,6 +85,7 @@ class Worker:
         self._meter = meter
         self._concurrency = concurrency
         self._grace_s = grace_s
+        self._trusted_ms = trusted_ms
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -215,7 +217,7 @@ class Worker:
             self._report(job, end, self._clock.monotonic_ms() - started_ms)
 
     async def _perform(self, claimed: Claimed) -> JobEnd:
-        if self._clock.monotonic_ms() - claimed.claimed_at_ms > TRUSTED_MS:
+        if self._clock.monotonic_ms() - claimed.claimed_at_ms > self._trusted_ms:
             return Later(due_at_ms=self._clock.now_ms(), counts=False, facts={"outcome": "frozen"})
         try:
             async with asyncio.timeout(LONGEST_ATTEMPT_S):

@@ -21,19 +21,18 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import cache
 from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
 
 from smsbridge.contracts.store import Commit, StoreTooNew, StoreUnavailable, Tx
-from smsbridge.store.news import News, shut
-from smsbridge.store.queries import load_migrations, load_queries
+from smsbridge.store.line import Line, connect, words
+from smsbridge.store.news import EVENTS_TO_A_TRANSACTION, News
+from smsbridge.store.queries import load_migrations, load_postgres_queries
 from smsbridge.store.tx import SqlTx
 
 T = TypeVar("T")
@@ -44,15 +43,21 @@ WRITERS: Final = 4
 READERS: Final = 3
 LONGEST_WRITE_S: Final = 8.0
 """A transaction that takes longer is cut off: readers of the event log wait for it (journal.sql, `settled`)."""
+LONGEST_READ_S: Final = 25.0
+LOOK_AFTER_S: Final = 0.25
+TOLD_AFTER_S: Final = 10.0
+"""How long is asked what became of a commit whose answer was lost: a server that was restarted is back by then."""
+CLOCK_TOLERANCE_S: Final = 10.0
 PAUSE_S: Final = 0.5
 """After the database could not be reached, everybody is refused for so long without asking it again."""
 MOST_TRIES: Final = 30
 _TRIES_OF_A_CLASH: Final = 3
 """A unique key that is still taken the third time is no race but what the caller asked for."""
-_EVENTS_TO_A_TRANSACTION: Final = 1024
 _BEGIN_WRITE: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL synchronous_commit = 'on'; SET LOCAL statement_timeout = '5s';"
     "SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '8s';"
+    # The first by which it can be told that a transaction is one of ours, and so before it has its number (news.py).
+    "LOCK TABLE events IN ROW EXCLUSIVE MODE;"
     "SELECT pg_current_xact_id()"
 )
 _BEGIN_READ: Final = (
@@ -77,22 +82,24 @@ class PostgresStore:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._lines = threading.local()
-        self._all_lines: set[_Line] = set()
+        self._all_lines: set[Line] = set()
         self._waiting = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._refuse_until = 0.0
+        self._away_until = 0.0
         self._is_closed = False
         self._listeners: list[Callable[[Commit], None]] = []
         self._loop = asyncio.get_running_loop()
         self._news = News(
-            connect=lambda: _connect(url),
+            url,
             daemon=self.daemon,
             hear=lambda commit: self._loop.call_soon_threadsafe(self._hear, commit),
-            look_after=self._cut_off_late,
+            give_up=lambda: self._loop.call_soon_threadsafe(self.broken.set),
         )
+        self._all_lines |= self._news.lines
+        self._looking_after = self._loop.call_later(LOOK_AFTER_S, self._cut_off_late)
         self.broken = asyncio.Event()
-        """Never set: what fails here is a connection, and the next one is new."""
+        """Set by a bug alone. What fails otherwise is a connection, and the next one is new."""
         self.on_commit_seconds: Callable[[float, int], None] | None = None
         """Told how long each commit took, and that it held one transaction."""
         self.on_full: Callable[[], bool] = lambda: False
@@ -103,15 +110,12 @@ class PostgresStore:
     def open(cls, url: str) -> Self:
         """Brings the schema up to date. Raises StoreTooNew, or StoreUnavailable with what the database said."""
         try:
-            with _connect(url) as connection:
-                if connection.execute("SHOW fsync").fetchone() == ("off",):
-                    raise StoreUnavailable(
-                        "the database runs with fsync = off and may lose what it has confirmed: switch it on"
-                    )
+            with connect(url) as connection:
+                _check(connection)
                 migrate(connection)
                 number_key = _number_key(connection)
         except psycopg.Error as error:
-            raise StoreUnavailable(_words(error)) from error
+            raise StoreUnavailable(words(error)) from error
         store = cls(url, number_key)
         store._news.start()
         return store
@@ -137,7 +141,6 @@ class PostgresStore:
         except TimeoutError:
             if running.done():
                 raise  # it is the caller's own
-            self._refuse_until = time.monotonic() + PAUSE_S
             raise StoreUnavailable(f"the database has not answered within {patience_s:g} seconds") from None
 
     async def read(self, work: Callable[[Tx], T]) -> T:
@@ -155,7 +158,7 @@ class PostgresStore:
 
     async def healthy(self) -> Mapping[str, Any]:
         started = time.monotonic()
-        await self.write(lambda tx: tx.set_meta(f"healthy_at:{self.daemon}", str(int(time.time()))))
+        await self.write(lambda tx: tx.set_meta("healthy_at", str(int(time.time()))))
         return {
             "engine": self._news.engine,
             "write_ms": round((time.monotonic() - started) * 1000, 1),
@@ -169,6 +172,7 @@ class PostgresStore:
         self._is_closed = True
         await self._idle.wait()
         await self._loop.run_in_executor(None, self._close)
+        self._looking_after.cancel()  # the last: until here somebody may hang who must be cut off
 
     def _close(self) -> None:
         self._news.stop()
@@ -180,6 +184,7 @@ class PostgresStore:
     # --- writing, in a thread
 
     def _write(self, work: Callable[[Tx], T]) -> T:
+        self._refuse_if_away()  # it was asked for before, and has waited for a thread since
         for attempt in range(1, MOST_TRIES + 1):
             try:
                 return self._attempt(work, may_clash=attempt < _TRIES_OF_A_CLASH)
@@ -190,8 +195,8 @@ class PostgresStore:
         raise StoreUnavailable(f"overtaken by other transactions {MOST_TRIES} times in a row")
 
     def _attempt(self, work: Callable[[Tx], T], *, may_clash: bool) -> T:
-        with self._line() as line:
-            xid = line.begin(_BEGIN_WRITE)
+        with self._line("write", LONGEST_WRITE_S) as line:
+            xid = _begin(line, _BEGIN_WRITE)
             rows = PostgresRows(line.connection, may_clash=may_clash)
             tx = SqlTx(rows, self._number_key, self.daemon)
             result = work(tx)
@@ -200,7 +205,7 @@ class PostgresStore:
                 line.commit()
             except psycopg.OperationalError as error:
                 if not self._was_committed(xid):
-                    raise StoreUnavailable(_words(error)) from error
+                    raise StoreUnavailable(words(error)) from error
             if self.on_commit_seconds is not None:
                 self.on_commit_seconds(time.monotonic() - started, 1)
         if tx.queues:
@@ -214,48 +219,61 @@ class PostgresStore:
 
         Raises StoreUnavailable where it cannot say.
         """
-        with contextlib.suppress(psycopg.Error), _connect(self._url) as connection:
-            for _ in range(20):  # the other end may not have noticed yet that we have gone
-                row = connection.execute("SELECT pg_xact_status(%s::xid8)", (xid,)).fetchone()
-                if row is not None and row[0] != "in progress":
-                    return row[0] == "committed"  # type: ignore[no-any-return]
+        asking = Line(self._url, longest_s=LONGEST_WRITE_S)
+        self._all_lines.add(asking)
+        until = time.monotonic() + TOLD_AFTER_S
+        try:
+            while time.monotonic() < until:
+                with contextlib.suppress(psycopg.OperationalError):
+                    [(status,)] = asking.rows("SELECT pg_xact_status(CAST(%(xid)s AS xid8))", {"xid": xid})
+                    if status != "in progress":  # else the other end has not noticed yet that we have gone
+                        return bool(status == "committed")
+                if asking.is_broken:
+                    self._away_until = time.monotonic() + PAUSE_S
                 time.sleep(0.05)
+        except psycopg.Error:  # it has never heard of it: another server has taken the place of that one
+            pass
+        finally:
+            self._all_lines.discard(asking)
+            asking.hang_up()
         raise StoreUnavailable("the database went away during a commit, and whether it was kept is not known")
 
     def _read(self, work: Callable[[Tx], T]) -> T:
-        with self._line() as line:
-            line.begin(_BEGIN_READ)
-            try:
-                return work(SqlTx(PostgresRows(line.connection), self._number_key, self.daemon))
-            finally:
-                line.roll_back()
+        self._refuse_if_away()
+        with self._line("read", LONGEST_READ_S) as line:
+            _begin(line, _BEGIN_READ)
+            rows = PostgresRows(line.connection, horizon=self._news.horizon)
+            result = work(SqlTx(rows, self._number_key, self.daemon))
+            line.roll_back()
+            return result
 
     @contextlib.contextmanager
-    def _line(self) -> Any:
+    def _line(self, name: str, longest_s: float) -> Iterator[Line]:
         """This thread's connection; what breaks it is told as StoreUnavailable, and the next one is new."""
-        line: _Line | None = getattr(self._lines, "line", None)
+        line: Line | None = getattr(self._lines, name, None)
         if line is None:
-            line = self._lines.line = _Line(self._url)
+            line = Line(self._url, longest_s=longest_s)
+            setattr(self._lines, name, line)
             self._all_lines.add(line)
-        line.busy_since = time.monotonic()
-        try:
-            yield line
-        except BaseException as error:
-            line.roll_back()
-            if isinstance(error, psycopg.OperationalError):
-                if line.is_broken:
-                    self._refuse_until = time.monotonic() + PAUSE_S
-                raise StoreUnavailable(_words(error)) from error
-            raise
-        finally:
-            line.busy_since = 0.0
+        with line.busy():
+            try:
+                yield line
+            except BaseException as error:
+                line.roll_back()
+                if line.is_broken and isinstance(error, psycopg.OperationalError):  # it could not be opened
+                    self._away_until = time.monotonic() + PAUSE_S
+                if isinstance(error.__cause__, errors.ReadOnlySqlTransaction):
+                    line.hang_up()  # a standby by now: the next connection looks for the one that can write
+                if isinstance(error, (psycopg.OperationalError, psycopg.InternalError)):
+                    raise StoreUnavailable(words(error)) from error
+                raise
+
+    # --- in the event loop
 
     def _cut_off_late(self) -> None:
         for line in tuple(self._all_lines):
-            if line.busy_since and time.monotonic() - line.busy_since > LONGEST_WRITE_S:
-                line.cut()
-
-    # --- in the event loop
+            line.cut_if_late()
+        self._looking_after = self._loop.call_later(LOOK_AFTER_S, self._cut_off_late)
 
     def _written(self, _running: object) -> None:
         self._waiting -= 1
@@ -265,7 +283,10 @@ class PostgresStore:
     def _refuse_if_down(self) -> None:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
-        if time.monotonic() < self._refuse_until:
+        self._refuse_if_away()
+
+    def _refuse_if_away(self) -> None:
+        if time.monotonic() < self._away_until:
             raise StoreUnavailable("the database cannot be reached")
 
     def _hear(self, commit: Commit) -> None:
@@ -273,77 +294,37 @@ class PostgresStore:
             listener(commit)
 
 
-class _Line:
-    """One thread's connection, opened when it is needed and dropped when it broke."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: psycopg.Connection | None = None
-        self.busy_since = 0.0
-
-    @property
-    def connection(self) -> psycopg.Connection:
-        assert self._connection is not None  # noqa: S101 - asked for only after `begin`
-        return self._connection
-
-    @property
-    def is_broken(self) -> bool:
-        return self._connection is None
-
-    def begin(self, statements: str) -> str:
-        """Returns what the last of them gave. A connection that died while nobody used it is replaced once."""
-        if self._connection is not None:
-            try:
-                return _run_all(self._connection, statements)
-            except psycopg.OperationalError:
-                self.hang_up()
-        self._connection = _connect(self._url)
-        return _run_all(self._connection, statements)
-
-    def commit(self) -> None:
-        """Raises psycopg.OperationalError when the connection broke, and then nobody here knows how it ended."""
-        cursor = self.connection.execute("COMMIT")
-        if cursor.statusmessage != "COMMIT":  # a statement had failed, and whoever ran it went on all the same
-            raise StoreUnavailable("the transaction was rolled back by the database")
-
-    def roll_back(self) -> None:
-        """Drops the connection where that fails."""
-        if self._connection is None:
-            return
-        try:
-            self._connection.execute("ROLLBACK")
-        except psycopg.Error:
-            self.hang_up()
-
-    def hang_up(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                self._connection.close()
-            self._connection = None
-
-    def cut(self) -> None:
-        """From another thread: the one that waits for an answer gets an error instead."""
-        connection = self._connection
-        if connection is not None:
-            shut(connection)
+def _begin(line: Line, statements: str) -> str:
+    """Whatever the server has against a transaction that has done nothing yet is no fault of whoever asked for it."""
+    try:
+        return line.begin(statements)
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise StoreUnavailable(words(error)) from error
 
 
 class PostgresRows:
     """store.tx.Rows on one connection."""
 
-    __slots__ = ("_cursor", "_events", "_may_clash", "_queries")
+    __slots__ = ("_cursor", "_events", "_horizon", "_may_clash", "_queries")
 
-    def __init__(self, connection: psycopg.Connection, *, may_clash: bool = False) -> None:
-        """`may_clash`: a key that is taken may have been taken just now, so it is tried again."""
+    def __init__(self, connection: psycopg.Connection, *, may_clash: bool = False, horizon: int = 0) -> None:
+        """`may_clash`: a key that is taken may have been taken just now, so it is tried again. `horizon`: news.py."""
         self._cursor = connection.cursor()
-        self._queries = _with_values()
+        self._horizon = horizon
+        self._queries = load_postgres_queries()
         self._may_clash = may_clash
         self._events = 0
 
     def one(self, name: str, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        if name == "event_bounds":
+            values = {"horizon": self._horizon}
         return self._execute(name, values).fetchone()
 
     def all(self, name: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        if name == "events_after":
+            values = {**values, "horizon": self._horizon}
         return self._execute(name, values).fetchall()
 
     def run(self, name: str, values: Mapping[str, Any]) -> int:
@@ -351,7 +332,7 @@ class PostgresRows:
 
     def insert(self, name: str, values: Mapping[str, Any]) -> int:
         if name == "append_event":
-            if self._events == _EVENTS_TO_A_TRANSACTION:
+            if self._events == EVENTS_TO_A_TRANSACTION:
                 raise StoreUnavailable("one transaction tells of too many events")
             values = {**values, "place": self._events}
             self._events += 1
@@ -370,13 +351,13 @@ class PostgresRows:
         try:
             return self._cursor.execute(self._queries[name], _without_nul(values))
         except (errors.SerializationFailure, errors.DeadlockDetected) as error:
-            raise Overtaken(_words(error)) from error
+            raise Overtaken(words(error)) from error
         except (errors.UniqueViolation, errors.ForeignKeyViolation) as error:
             if self._may_clash:
-                raise Overtaken(_words(error)) from error
+                raise Overtaken(words(error)) from error
             raise
         except (psycopg.OperationalError, psycopg.InternalError) as error:
-            raise StoreUnavailable(_words(error)) from error
+            raise StoreUnavailable(words(error)) from error
 
 
 class _Savepoint:
@@ -401,7 +382,7 @@ class _Savepoint:
         try:
             self._cursor.execute(statement)
         except (psycopg.OperationalError, psycopg.InternalError) as error:
-            raise StoreUnavailable(_words(error)) from error
+            raise StoreUnavailable(words(error)) from error
 
 
 def migrate(connection: psycopg.Connection) -> None:
@@ -425,6 +406,28 @@ def migrate(connection: psycopg.Connection) -> None:
             if number > version:
                 connection.execute(_translate(script))
                 connection.execute("INSERT INTO schema_version (version) VALUES (%s)", (number,))
+        _count_on(connection)
+
+
+def _count_on(connection: psycopg.Connection) -> None:
+    """Events are numbered by transactions (journal.sql). A database that was restored into another server, whose
+    transactions have lower numbers, counts on from where the log ends."""
+    newest = _value(connection, "SELECT coalesce(max(seq), 0) FROM events")
+    base = _value(connection, load_postgres_queries()["events_base"])
+    # Asked for afterwards: it is above every transaction whose event was seen.
+    next_xid = _value(connection, "SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)")
+    if newest >= (next_xid + base) * EVENTS_TO_A_TRANSACTION:
+        base = newest // EVENTS_TO_A_TRANSACTION + 1 - next_xid
+        connection.execute(
+            "INSERT INTO meta (key, value) VALUES ('events_base', %s) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (str(base),),
+        )
+
+
+def _value(connection: psycopg.Connection, statement: str) -> int:
+    row = connection.execute(statement).fetchone()
+    return int(row[0]) if row else 0
 
 
 _SAME_THING: Final = (
@@ -444,20 +447,6 @@ def _translate(script: str) -> str:
     return script
 
 
-@cache
-def _with_values() -> Mapping[str, str]:
-    """Every query with its values as psycopg wants them."""
-    return {name: _name_values(sql) for name, sql in load_queries("postgres").items()}
-
-
-def _name_values(sql: str) -> str:
-    sql = sql.replace("%", "%%").replace("IN ({ids})", "= ANY(:ids)")
-    return _VALUE.sub(r"%(\1)s", sql)
-
-
-_VALUE: Final = re.compile(r":([a-z][a-z0-9_]*)")
-
-
 def _without_nul(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """PostgreSQL keeps no NUL in a text: the sign for it is kept instead (U+2400), and the rest of the text."""
     if any(isinstance(value, str) and "\0" in value for value in values.values()):
@@ -468,24 +457,22 @@ def _without_nul(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return values
 
 
-def _run_all(connection: psycopg.Connection, statements: str) -> str:
-    cursor = connection.execute(statements)
-    while cursor.nextset():
-        pass
-    row = cursor.fetchone() if cursor.description else None
-    return str(row[0]) if row else ""
-
-
-def _connect(url: str) -> psycopg.Connection:
-    ours: dict[str, Any] = {
-        "connect_timeout": 3,
-        "tcp_user_timeout": 5_000,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "application_name": "smsbridge",
-    }
-    return psycopg.connect(**{**ours, **conninfo_to_dict(url)}, autocommit=True, prepare_threshold=None)
+def _check(connection: psycopg.Connection) -> None:
+    """Raises StoreUnavailable for a database that may lose texts, or change them, or mistake the time."""
+    row = connection.execute(
+        "SELECT current_setting('fsync'), current_setting('server_encoding'), extract(epoch FROM clock_timestamp())"
+    ).fetchone()
+    fsync, encoding, at_s = row or ("", "", 0)
+    if fsync == "off":
+        raise StoreUnavailable("the database runs with fsync = off and may lose what it has confirmed: switch it on")
+    if encoding != "UTF8":
+        raise StoreUnavailable(f"the database keeps texts as {encoding} and not as UTF8: create it anew with UTF8")
+    ahead_s = time.time() - float(at_s)
+    if abs(ahead_s) > CLOCK_TOLERANCE_S:
+        raise StoreUnavailable(
+            f"this machine's clock and the database's differ by {abs(ahead_s):.0f} s: daemons that share a database "
+            "need the same time, so let both keep it by NTP"
+        )
 
 
 def _number_key(connection: psycopg.Connection) -> bytes:
@@ -496,8 +483,3 @@ def _number_key(connection: psycopg.Connection) -> bytes:
     row = connection.execute("SELECT value FROM meta WHERE key = 'number_key'").fetchone()
     assert row is not None  # noqa: S101 - put in by the line before
     return bytes.fromhex(row[0])
-
-
-def _words(error: BaseException) -> str:
-    """The first line of what the database said: the rest is for its own log."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -25,6 +25,7 @@ Dialect = Literal["sqlite", "postgres"]
 
 _COLUMNS: Final = re.compile(r"^-- columns (\w+): (.+)$", re.MULTILINE)
 _MARKED: Final = re.compile(r"^--(?P<dialect>sqlite|postgres)\b *(?P<rest>.*)$", re.MULTILINE)
+_VALUE: Final = re.compile(r"(?<!:):([a-z][a-z0-9_]*)")
 _QUERY: Final = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |^-- columns |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -42,6 +43,15 @@ def load_queries(dialect: Dialect = "sqlite") -> Mapping[str, str]:
                 raise ValueError(f"{file.name}: the query {name} exists twice")
             queries[name] = _statement(body, columns)
     return queries
+
+
+@cache
+def load_postgres_queries() -> Mapping[str, str]:
+    """The same with the values as psycopg wants them, and a list of ids as one of them."""
+    return {
+        name: _VALUE.sub(r"%(\1)s", sql.replace("%", "%%").replace("IN ({ids})", "= ANY(:ids)"))
+        for name, sql in load_queries("postgres").items()
+    }
 
 
 @cache

@@ -76,6 +76,9 @@ UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0 WHERE claimed_job <> 0;
 INSERT INTO daemons (id, seen_at_ms) VALUES (:daemon, :now_ms)
 ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms;
 
+-- name: silent_daemons
+SELECT id FROM daemons WHERE seen_at_ms < :silent_since_ms;
+
 -- name: release_silent
 -- Their lanes are due at once; what they had begun counts as interrupted.
 UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0
@@ -118,6 +121,8 @@ UPDATE suspicions SET since_ms = since_ms + :by_ms;
 SELECT DISTINCT queue FROM lanes;
 
 -- name: expedite_job
+-- Meets in the lane whoever ends the job before it just now: that one sets when the lane is due.
+--postgres WITH turn AS (UPDATE lanes SET queue = queue WHERE lane = :lane)
 UPDATE jobs SET due_at_ms = :now_ms WHERE lane = :lane AND ref = :ref AND is_running = 0 AND due_at_ms > :now_ms;
 
 -- name: free_lane_with_head
@@ -125,6 +130,8 @@ SELECT j.id, j.ref FROM lanes AS l JOIN jobs AS j ON j.lane = l.lane
 WHERE l.lane = :lane AND l.claimed_job = 0 ORDER BY j.id LIMIT 1;
 
 -- name: waiting_jobs
+-- Asked in order to drop them, so it meets in the lane too.
+--postgres WITH turn AS (UPDATE lanes SET queue = queue WHERE lane = :lane)
 SELECT id FROM jobs WHERE lane = :lane AND ref = :ref AND is_running = 0;
 
 --postgres -- name: due_queues

@@ -1,9 +1,10 @@
 -- The event log and the transcript.
 
 -- columns event: seq, id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail
--- What no earlier event can be committed before any more. The second half is for a transaction of somebody else's that stays
--- open in the same cluster: ours are cut off before that (store/postgres.py, LONGEST_WRITE_S).
---postgres -- columns settled: (seq < CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) * 1024 OR at_ms < CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint) - 10000)
+-- What no earlier event can be committed before any more. Somebody else's transaction in the same cluster, left open, would
+-- hold it back for ever: `horizon` is how far it goes without those (store/news.py).
+--postgres -- columns settled: seq < greatest(CAST(:horizon AS bigint), (CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) + {base}) * 1024)
+--postgres -- columns base: coalesce((SELECT CAST(value AS bigint) FROM meta WHERE key = 'events_base'), 0)
 -- columns entry: seq, at_ms, kind, interaction_id, ref, detail
 
 -- name: append_event
@@ -12,7 +13,7 @@
 --sqlite   INSERT INTO events (id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail)
 --sqlite   VALUES (:id, :type, :at_ms, :contact_id, :conversation_id, :interaction_id, :message_id, :notice_id, :detail);
 --postgres INSERT INTO events (seq, id, type, at_ms, contact_id, conversation_id, interaction_id, message_id, notice_id, detail)
---postgres VALUES (CAST(CAST(pg_current_xact_id() AS text) AS bigint) * 1024 + :place, :id, :type, :at_ms, :contact_id,
+--postgres VALUES ((CAST(CAST(pg_current_xact_id() AS text) AS bigint) + {base}) * 1024 + :place, :id, :type, :at_ms, :contact_id,
 --postgres         :conversation_id, :interaction_id, :message_id, :notice_id, :detail)
 --postgres RETURNING seq;
 
@@ -36,6 +37,21 @@ SELECT coalesce((SELECT min(seq) FROM events), 0),
 --postgres -- name: newest_events
 --postgres SELECT coalesce((SELECT seq FROM events WHERE {settled} ORDER BY seq DESC LIMIT 1), 0),
 --postgres        coalesce((SELECT max(seq) FROM events), 0);
+
+--postgres -- name: events_base
+--postgres SELECT {base};
+
+--postgres -- name: next_transaction
+--postgres SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint), {base};
+
+--postgres -- name: our_transactions
+-- The numbers, without their upper half, of those going on that may write an event: each took that lock before its number.
+--postgres SELECT xid FROM (
+--postgres     SELECT min(CAST(CAST(transactionid AS text) AS bigint)) AS xid,
+--postgres            bool_or(relation = CAST('events' AS regclass) AND mode = 'RowExclusiveLock'
+--postgres                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS is_ours
+--postgres     FROM pg_locks WHERE granted GROUP BY virtualtransaction) AS going_on
+--postgres WHERE is_ours AND xid IS NOT NULL;
 
 -- name: trim_events
 -- Looks at the 500 oldest only, as trim_old_arrivals does.

@@ -103,6 +103,8 @@ INSERT INTO parts ({part})
 VALUES (:message_id, :number, :text, :status, :tries, :carrier_message_id, :cause, :evidence, :absent_since_ms);
 
 -- name: update_part
+-- Two parts that change at the same moment meet in their message: the later one sees what both add up to.
+--postgres WITH whole AS (UPDATE messages SET status = status WHERE id = :message_id)
 UPDATE parts SET status = :status, tries = :tries, carrier_message_id = :carrier_message_id, cause = :cause,
        evidence = :evidence, absent_since_ms = :absent_since_ms
 WHERE message_id = :message_id AND number = :number;

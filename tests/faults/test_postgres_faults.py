@@ -1,0 +1,129 @@
+"""PostgreSQL that dies under one daemon, and several daemons on it that die or freeze: FI-09, FI-14, FI-15."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from faults.fault_proxy import passing
+from faults.nemesis import Nemesis, kills
+from faults.run import FaultRun, Plan
+from faults.run_store import PostgresRunStore
+from postgres_server import PostgresServer, free_port, new_server
+
+pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(600)]
+LONG = [pytest.mark.slow, pytest.mark.timeout(3_600)]
+SILENT_AFTER_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def server() -> PostgresServer:
+    """One of our own, to be stopped."""
+    return new_server(free_port())
+
+
+def outages(server: PostgresServer, url: str, *, rounds: int, away_s: float) -> Nemesis:
+    """Each round: all sessions ended, the server stopped as if switched off and started, and once more while nobody
+    answers for some seconds."""
+
+    async def strike(run: FaultRun) -> None:
+        await run.daemons.start()
+        for _ in range(rounds):
+            await run.history.until_more(run.chance.randint(20, 60), limit_s=20)
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'smsbridge'"
+                )
+            run.struck["sessions ended"] += 1
+            for seconds in (0.0, away_s):
+                await run.history.until_more(run.chance.randint(20, 60), limit_s=20)
+                await asyncio.to_thread(server.stop, "immediate")
+                await asyncio.sleep(seconds)
+                await asyncio.to_thread(server.start)
+                run.struck["server stopped hard"] += 1
+        await run.history.until_more(50, limit_s=30)
+
+    return strike
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=LONG)])
+async def test_postgresql_that_dies_under_load_loses_nothing_and_doubles_nothing(
+    tmp_path: Path, server: PostgresServer, rounds: int
+) -> None:
+    """FI-09. Webhooks go on being acknowledged while it is away: they are in the spool."""
+    url = server.make_database(f"fi09_{rounds}")
+    store = PostgresRunStore(tmp_path, url, has_spool=True)
+    plan = Plan(seed=9, texts_in=200, texts_out=60, phones=10, phone_pause_s=(0.1, 0.4))
+    verdict = await FaultRun(tmp_path, plan, outages(server, url, rounds=rounds, away_s=3), store=store).run()
+    print(f"\nFI-09\n{verdict}")  # noqa: T201 - the figures are the point; pytest -s or a failure shows them
+    assert verdict.is_good, verdict
+    assert verdict.struck == {"sessions ended": rounds, "server stopped hard": rounds * 2}
+    assert verdict.acknowledged_in >= 200
+    assert verdict.acknowledged_out >= 60
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(100, marks=LONG)])
+async def test_two_daemons_of_which_one_dies_again_and_again(
+    tmp_path: Path, server: PostgresServer, count: int
+) -> None:
+    """FI-14. Traffic goes to both in turn; what one leaves lying the other takes over, in order."""
+    url = server.make_database(f"fi14_{count}")
+    store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=False)
+    plan = Plan(seed=14, texts_in=150, texts_out=40, daemons=2)
+    verdict = await FaultRun(tmp_path, plan, kills(count), store=store).run()
+    print(f"\nFI-14\n{verdict}")  # noqa: T201 - as above
+    assert verdict.is_good, verdict
+    assert verdict.struck["kill -9"] == count
+    assert verdict.acknowledged_in >= 150
+    assert verdict.acknowledged_out >= 40
+
+
+def freezes(count: int, fenced: list[int]) -> Nemesis:
+    """Frozen in the middle of its calls (each takes a while) for longer than the others wait; then it goes on. At least
+    `count` times, and until a freeze has met a call."""
+
+    async def strike(run: FaultRun) -> None:
+        await run.start_all()
+        run.carrier.proxy.play(passing(latency_s=0.1))
+        while run.struck["frozen"] < count or (not sum(fenced) and run.struck["frozen"] < 5 * count):
+            await run.history.until_more(run.chance.randint(10, 30), limit_s=20)
+            await run.daemons.freeze(run.struck["frozen"] % run.plan.daemons, SILENT_AFTER_S * 2)
+            run.struck["frozen"] += 1
+            await run.history.until_more(30, limit_s=20)  # until it is awake and has written what it had to write
+            fenced[:] = [await asyncio.to_thread(_fenced, port) for port in run.daemons.ports]
+
+    return strike
+
+
+def _fenced(port: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        found = re.findall(r"^smsbridge_fenced_writes_total\{.*\} ([0-9.]+)$", answer.read().decode(), re.MULTILINE)
+    return int(sum(map(float, found)))
+
+
+@pytest.mark.parametrize("count", [2, pytest.param(40, marks=LONG)])
+async def test_a_daemon_that_was_frozen_in_the_middle_of_its_calls_writes_nothing_late(
+    tmp_path: Path, server: PostgresServer, count: int
+) -> None:
+    """FI-15. The other daemon has taken over what the frozen one had begun; what that one then writes is refused.
+
+    Order at the carrier is not asked for: bytes that a frozen daemon was just about to send leave when it wakes, and
+    the other one may have sent the next text by then. Nothing but the carrier could refuse them.
+    """
+    url = server.make_database(f"fi15_{count}")
+    store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=False)
+    plan = Plan(seed=15, texts_in=100, texts_out=40, daemons=2, every_try_left=False)
+    fenced: list[int] = []
+    verdict = await FaultRun(tmp_path, plan, freezes(count, fenced), store=store).run()
+    print(f"\nFI-15\n{verdict}\nlate writes refused: {fenced}")  # noqa: T201 - as above
+    order = verdict.wrongs["out of order"]
+    order[:] = [each for each in order if not each.startswith("at the carrier")]
+    assert verdict.is_good, verdict
+    assert verdict.struck["frozen"] >= count
+    assert sum(fenced) > 0
+    assert verdict.acknowledged_out >= 40

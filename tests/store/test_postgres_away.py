@@ -1,0 +1,299 @@
+"""PostgreSQL that breaks, hangs, restarts or cannot be reached: nothing is guessed, nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from postgres_proxy import PostgresProxy
+from postgres_server import PostgresServer, free_port, new_server
+from smsbridge.contracts.store import Commit, StoreUnavailable, Tx
+from smsbridge.store import line, news, postgres
+from smsbridge.store.postgres import PostgresStore
+from store import made
+
+SECRET = "p@ss/w0rd"
+
+
+@pytest.fixture(scope="module")
+def server() -> PostgresServer:
+    """One of our own: it is stopped and misconfigured."""
+    return new_server(free_port())
+
+
+@pytest.fixture(scope="module")
+def url(server: PostgresServer) -> str:
+    return server.make_database("away")
+
+
+@pytest.fixture
+def proxy(server: PostgresServer) -> Iterator[PostgresProxy]:
+    with PostgresProxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def store(proxy: PostgresProxy, url: str) -> AsyncIterator[PostgresStore]:
+    store = PostgresStore.open(proxy.url(url))
+    await store.write(lambda tx: tx.set_meta("count", "0"))
+    yield store
+    proxy.mode = "pass"
+    await store.close()
+
+
+def add_one(tx: Tx) -> int:
+    count = int(tx.meta("count") or 0) + 1
+    tx.set_meta("count", str(count))
+    return count
+
+
+def count(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'count'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def end_sessions(connection: psycopg.Connection) -> None:
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'smsbridge'")
+
+
+async def until_written(store: PostgresStore) -> int:
+    """The store heals by itself: how many tries it took does not matter, that nobody restarts it does."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await store.write(add_one)
+            except StoreUnavailable:
+                await asyncio.sleep(0.02)
+
+
+async def test_a_commit_whose_answer_was_lost_is_known_to_be_kept(
+    store: PostgresStore, proxy: PostgresProxy, url: str
+) -> None:
+    for turn in range(1, 6):
+        proxy.mode = "lose answers to commits"
+        assert await store.write(add_one) == turn
+    assert proxy.cuts == 5
+    assert count(url) == 5
+
+
+async def test_a_commit_that_was_lost_itself_is_known_not_to_be_kept(
+    store: PostgresStore, proxy: PostgresProxy, url: str
+) -> None:
+    for _ in range(5):
+        proxy.mode = "lose commits"
+        with pytest.raises(StoreUnavailable):
+            await store.write(add_one)
+    assert proxy.cuts == 5
+    assert count(url) == 0
+    assert await until_written(store) == 1
+
+
+async def test_a_session_ended_before_its_commit_keeps_nothing(store: PostgresStore, url: str) -> None:
+    def end_before_commit(tx: Tx) -> None:
+        add_one(tx)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE state = 'idle in transaction' AND datname = current_database()"
+            )
+
+    with pytest.raises(StoreUnavailable):
+        await store.write(end_before_commit)
+    assert count(url) == 0
+    assert await store.write(add_one) == 1, "and the next one is told nothing of it"
+
+
+async def test_all_sessions_ended_at_once_are_replaced_and_nothing_acknowledged_is_lost(
+    store: PostgresStore, url: str
+) -> None:
+    acknowledged = 0
+    for _ in range(5):
+        with psycopg.connect(url, autocommit=True) as connection:
+            end_sessions(connection)
+        for result in await asyncio.gather(*(store.write(add_one) for _ in range(20)), return_exceptions=True):
+            assert isinstance(result, (int, StoreUnavailable))
+            acknowledged += isinstance(result, int)
+    assert acknowledged >= 50
+    assert count(url) == acknowledged
+    await until_notified(store)
+
+
+async def until_notified(store: PostgresStore) -> None:
+    async with asyncio.timeout(60):
+        while store._news.is_listening is False:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_server_stopped_hard_under_load_loses_nothing_and_is_found_again(
+    store: PostgresStore, server: PostgresServer, url: str
+) -> None:
+    """What was acknowledged is there, what was refused is not; of the few whose commit was under way either is right,
+    and it is told."""
+    results: list[Any] = []
+    stop = asyncio.Event()
+
+    async def write_on() -> None:
+        while not stop.is_set():
+            [result] = await asyncio.gather(store.write(add_one), return_exceptions=True)
+            results.append(result)
+            await asyncio.sleep(0.005)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(8):
+            group.create_task(write_on())
+        for _ in range(3):
+            before = sum(isinstance(each, int) for each in results)
+            async with asyncio.timeout(60):
+                while sum(isinstance(each, int) for each in results) < before + 50:
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(server.stop, "immediate")
+            await asyncio.to_thread(server.start)
+        await until_written(store)
+        stop.set()
+    kept = [each for each in results if isinstance(each, int)]
+    unknown = [each for each in results if "not known" in str(each)]
+    assert {type(each) for each in results} <= {int, StoreUnavailable}
+    assert len(set(kept)) == len(kept)
+    assert len(kept) + 1 <= count(url) <= len(kept) + 1 + len(unknown)
+    await until_notified(store)
+
+
+async def test_a_server_that_swallows_everything_frees_whoever_waits(
+    store: PostgresStore, proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection stands and takes every byte: without a limit of our own that would be waited for for ever."""
+    for each in store._all_lines:
+        each._longest_s = 0.5
+    monkeypatch.setattr(postgres, "LONGEST_WRITE_S", 0.5)
+    monkeypatch.setattr(postgres, "LONGEST_READ_S", 0.5)
+    monkeypatch.setattr(postgres, "TOLD_AFTER_S", 1.0)
+    monkeypatch.setitem(line._SETTINGS, "connect_timeout", 2)
+    proxy.mode = "swallow"
+    async with asyncio.timeout(60):
+        works = [store.write(add_one) for _ in range(12)] + [store.read(lambda tx: tx.meta("count")) for _ in range(12)]
+        results = await asyncio.gather(*works, return_exceptions=True)
+    assert {type(each) for each in results} == {StoreUnavailable}
+    proxy.mode = "pass"
+    assert await until_written(store) >= 1
+    proxy.mode = "swallow"
+    waiting = asyncio.create_task(store.write(add_one))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await store.close()
+    with pytest.raises(StoreUnavailable):
+        await waiting
+
+
+async def test_while_it_cannot_be_reached_everybody_is_refused_and_nobody_queues_up(
+    store: PostgresStore, server: PostgresServer
+) -> None:
+    server.stop("immediate")
+    try:
+        async with asyncio.timeout(60):
+            results = await asyncio.gather(*(store.write(add_one) for _ in range(3_000)), return_exceptions=True)
+        assert {type(each) for each in results} == {StoreUnavailable}
+    finally:
+        server.start()
+    await until_written(store)
+
+
+async def test_what_was_put_in_while_a_daemon_did_not_hear_is_found_when_it_hears_again(
+    store: PostgresStore, url: str
+) -> None:
+    await until_notified(store)
+    heard: asyncio.Queue[Commit] = asyncio.Queue()
+    store.subscribe(heard.put_nowait)
+    with psycopg.connect(url, autocommit=True) as connection:  # a daemon that died before it could tell
+        connection.execute("INSERT INTO lanes (lane, queue, due_at_ms) VALUES ('lost', 'lost', 1)")
+        end_sessions(connection)
+    async with asyncio.timeout(60):
+        while "lost" not in (await heard.get()).queues:
+            pass
+        await until_notified(store)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM lanes")
+
+
+async def test_memory_does_not_grow_by_notifications_that_nobody_reads(store: PostgresStore) -> None:
+    for n in range(50):
+        await store.write(lambda tx, n=n: tx.enqueue(made.job(lane=f"lane{n}")))
+    for each in store._all_lines:
+        assert not each.connection._notifies_backlog
+
+
+# --- refused at the start, in words that help and give nothing away
+
+
+def refusal(url: str) -> str:
+    async def open_it() -> None:
+        await PostgresStore.open(url).close()
+
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailable) as refused:
+        asyncio.run(open_it())
+    assert time.monotonic() - started < 60
+    words = str(refused.value)
+    for part in (SECRET, "p%40ss", "p@ss", "w0rd"):
+        assert part not in words, words
+    return words
+
+
+def test_a_server_that_is_not_there_is_refused_by_name() -> None:
+    port = free_port()
+    words = refusal(f"postgresql://bridge:p%40ss%2Fw0rd@127.0.0.1:{port}/bridge")
+    assert "127.0.0.1" in words
+    assert str(port) in words
+    assert "Connection refused" in words
+
+
+def test_a_host_that_does_not_exist_is_refused_by_name() -> None:
+    assert "nowhere.invalid" in refusal("postgresql://bridge:p%40ss%2Fw0rd@nowhere.invalid/bridge")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://bridge:{SECRET}@127.0.0.1/bridge",
+        "postgresql://bridge:p%zzw0rd@127.0.0.1/bridge",
+        "postgresql://bridge:p@ss@w0rd@127.0.0.1/bridge",
+    ],
+    ids=["unescaped", "no such escape", "several @"],
+)
+def test_a_password_that_breaks_the_address_is_explained_and_not_repeated(url: str) -> None:
+    assert "must be written as %" in refusal(url)
+
+
+def test_a_wrong_password_or_database_is_told_in_the_servers_words(server: PostgresServer, url: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE careful LOGIN PASSWORD 'another'")
+    server.let_in("host all careful 127.0.0.1/32 scram-sha-256")
+    theirs = url.replace("postgres@", "careful:p%40ss%2Fw0rd@")
+    assert 'password authentication failed for user "careful"' in refusal(theirs)
+    assert 'database "nothing" does not exist' in refusal(url.replace("/away", "/nothing"))
+
+
+def test_a_server_that_may_lose_what_it_confirmed_is_refused(server: PostgresServer, url: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+        while connection.execute("SHOW fsync").fetchone() != ("off",):
+            time.sleep(0.01)
+    try:
+        assert "fsync = off" in refusal(url)
+    finally:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM RESET fsync")
+            connection.execute("SELECT pg_reload_conf()")
+
+
+def test_the_number_of_a_transaction_is_made_whole_again() -> None:
+    """The list of locks shows the lower 32 bits."""
+    assert news._whole(5, 2**33 + 9) == 2**33 + 5
+    assert news._whole(2**32 - 1, 2**33 + 9) == 2**33 - 1
