@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -68,9 +68,14 @@ class FileSpool:
         rows = await self._run(lambda connection: connection.execute(_OLDEST, (limit,)).fetchall())
         return [Spooled(seq=seq, account=account, at_ms=at_ms, request=kept) for seq, account, at_ms, kept in rows]
 
-    async def drop(self, seq: int) -> None:
-        await self._run(lambda connection: connection.execute("DELETE FROM spooled WHERE seq = ?", (seq,)))
-        self._depth -= 1
+    async def drop(self, seqs: Sequence[int]) -> None:
+        def drop_all(connection: sqlite3.Connection) -> None:
+            connection.execute("BEGIN")
+            connection.executemany("DELETE FROM spooled WHERE seq = ?", [(seq,) for seq in seqs])
+            connection.execute("COMMIT")
+
+        await self._run(drop_all)
+        self._depth -= len(seqs)
 
     async def close(self) -> None:
         await self._run(lambda connection: connection.close())
