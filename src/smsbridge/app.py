@@ -245,8 +245,8 @@ class Daemon:
                 await self.stop.wait()
 
     async def _watchdog(self, store: OpenStore) -> None:
-        """Pings only after our own store has answered, so that a stuck disk restarts the service. That the disk is full,
-        or a database elsewhere away, is no reason: a restart mends neither, and would end what still works."""
+        """Pings only after our own store has answered, so that a stuck disk restarts the service. That the disk is
+        full, or a database elsewhere away, is no reason: a restart mends neither, and would end what still works."""
         every_s = self._notifier.watchdog_s
         while every_s and not self.stop.is_set():
             with suppress(StoreUnavailable):

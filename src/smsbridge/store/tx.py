@@ -728,8 +728,8 @@ class SqlTx:
     def beat(self, now_ms: int) -> None:
         self._rows.run("beat", {"daemon": self._daemon, "now_ms": now_ms})
 
-    def take_over(self, silent_since_ms: int, now_ms: int) -> int:
-        values = {"silent_since_ms": silent_since_ms, "now_ms": now_ms}
+    def take_over(self, silent_ms: int, now_ms: int) -> int:
+        values = {"silent_ms": silent_ms, "now_ms": now_ms}
         if self._rows.one("silent_daemons", values) is None:
             return 0  # as nearly always: looking through the lanes would take as long as there are lanes
         taken = self._rows.run("release_silent", values)
