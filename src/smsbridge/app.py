@@ -245,14 +245,14 @@ class Daemon:
                 await self.stop.wait()
 
     async def _watchdog(self, store: OpenStore) -> None:
-        """Pings only after the store has written something, so that a stuck disk restarts the service. A database
-        elsewhere that is away is no reason: a restart brings it back no sooner, and nobody would fill the spool."""
+        """Pings only after our own store has answered, so that a stuck disk restarts the service. That the disk is
+        full, or a database elsewhere away, is no reason: a restart mends neither, and would end what still works."""
         every_s = self._notifier.watchdog_s
         while every_s and not self.stop.is_set():
             with suppress(StoreUnavailable):
                 if store.is_exclusive:
                     await store.healthy()
-                self._notifier.watchdog()
+            self._notifier.watchdog()
             await self._until_stop(every_s)
 
 

@@ -247,6 +247,16 @@ def test_a_data_folder_that_cannot_be_made_is_named(place: Any) -> None:
     assert "Traceback" not in said
 
 
+def test_a_database_that_is_away_is_named_and_not_the_data_folder(place: Any) -> None:
+    with place.process("serve", SMSBRIDGE__STORE__URL="postgresql://bridge:hidden@127.0.0.1:1/db") as daemon:
+        _, said = daemon.communicate(timeout=20)
+    assert daemon.returncode == 69
+    assert "Check that PostgreSQL runs, and store.url." in said
+    assert "data_dir" not in said
+    assert "hidden" not in said
+    assert "Traceback" not in said
+
+
 def test_a_refused_text_comes_in_after_the_secret_was_mended(place: Any) -> None:
     """It was refused because of our own mistake; the carrier will not send it again."""
     form = [

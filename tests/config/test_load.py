@@ -324,6 +324,29 @@ def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
 # --- secrets
 
 
+@pytest.mark.parametrize("password", ["se%cret", "sec/ret", "s@cret", "sec#ret"])
+def test_a_password_that_would_be_taken_for_a_host_is_refused_and_not_repeated(file: Path, password: str) -> None:
+    """The driver would repeat what it takes for the host, and it would stand in the log and in readyz."""
+    (told,) = problems_of(file, GOOD + f'[store]\nurl = "postgresql://bridge:{password}@host/db"')
+    assert "store.url: cannot be read: in a password @ is written %40" in told
+    assert password not in told
+    assert "cret" not in told.replace("secret", "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://host/db",
+        "postgres://bridge:s%40c%2fr%25t@[::1]:5432/db?sslmode=require",
+        "postgresql:///db?host=/run/postgresql",
+        "postgresql://bridge@%2Frun%2Fpostgresql/db",
+        "postgresql://a:1,b:2/db",
+    ],
+)
+def test_what_libpq_takes_for_an_address_is_taken(file: Path, url: str) -> None:
+    assert read(file, GOOD + f'[store]\nurl = "{url}"').settings.store_url == url
+
+
 def test_a_secret_may_be_a_file(file: Path) -> None:
     secret = file.parent / "token"
     secret.write_text("from-a-file\n")

@@ -15,6 +15,7 @@ from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import Arrived
 from smsbridge.domain.message import NoticeKind
 from smsbridge.flows import catch_up, lanes
+from smsbridge.flows.restoring import CATCH_UP_SINCE
 
 
 async def away(world: World, *, minutes: int) -> None:
@@ -191,10 +192,10 @@ async def test_a_restored_store_reads_again_what_came_since_its_backup(world: Wo
     world.clock.now += 3 * HOUR_MS
     carrier.add("lost with the disk", at_ms=backup_ms + HOUR_MS)
     await world.run_due()
-    await world.write(lambda tx: tx.set_meta(catch_up.RESTORED_FROM, str(backup_ms)))
+    await world.write(lambda tx: tx.set_meta(CATCH_UP_SINCE, str(backup_ms)))
     await start(world)
     assert await said(world) == ["lost with the disk"]
-    assert await world.store.read(lambda tx: tx.meta(catch_up.RESTORED_FROM)) == ""
+    assert await world.store.read(lambda tx: tx.meta(CATCH_UP_SINCE)) == ""
 
 
 async def test_a_start_in_the_middle_of_a_look_makes_no_second_job(world: World, carrier: CarrierList) -> None:

@@ -15,12 +15,12 @@ from smsbridge.flows.outbound import retry
 from smsbridge.wire.http import Answered, Request, Response
 
 
-async def restored(world: World) -> int:
-    """What `restore.mark` does, as of this moment; how many texts came into doubt."""
-    as_of_ms = world.clock.now
-    await world.write(lambda tx: restoring.pause(tx, as_of_ms))
+async def restored(world: World, *, ago_ms: int = 0) -> int:
+    """What `restore.mark` does, as of this moment or an earlier one; how many texts came into doubt."""
+    now_ms = world.clock.now
+    await world.write(lambda tx: restoring.pause(tx, now_ms - ago_ms, now_ms))
     doubted = 0
-    while some := await world.write(lambda tx: restoring.doubt_some(tx, world.bridge, as_of_ms)):
+    while some := await world.write(lambda tx: restoring.doubt_some(tx, world.bridge)):
         doubted += some
     return doubted
 
@@ -60,6 +60,19 @@ async def test_no_text_that_was_on_its_way_is_sent_again_whatever_the_policy(mak
     for message, number in ((queued, ANN), (sending, BOB)):
         assert (await world.message(message.id)).status is Status.UNCERTAIN
         assert [notice.kind for notice in await world.notices(number)] == [NoticeKind.DELIVERY_UNCERTAIN]
+
+
+@pytest.mark.parametrize("uncertain", ["hold", "resend"])
+async def test_a_text_that_was_written_while_the_backup_was_begun_is_not_sent_again(
+    make_world: Any, uncertain: Any
+) -> None:
+    world: World = make_world(policy=Policy(uncertain=uncertain))
+    world.network.answer = listing({})
+    await world.send("in the backup, and younger than its name says")
+    assert await restored(world, ago_ms=3_000) == 1
+    await world.write(restoring.finish)
+    await look_everywhere(world)
+    assert world.sent() == []
 
 
 async def test_what_the_carrier_has_is_settled_by_asking_or_by_its_receipt(world: World) -> None:

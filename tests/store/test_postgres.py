@@ -22,6 +22,8 @@ from smsbridge.store.postgres import PostgresStore
 from store import made
 from store.made import NOW
 
+NOBODY_LIVES = -1_000
+"""So many milliseconds of silence everybody has behind them."""
 T = TypeVar("T")
 Open = Callable[[], Awaitable[PostgresStore]]
 
@@ -200,11 +202,10 @@ async def test_the_work_of_a_silent_daemon_is_taken_over_and_what_it_writes_late
     one: PostgresStore, other: PostgresStore
 ) -> None:
     await one.write(lambda tx: tx.beat(NOW))
-    await other.write(lambda tx: tx.beat(NOW + 20_000))
     await one.write(lambda tx: tx.enqueue(made.job("job")))
     (frozen,) = await one.write(claim)
-    assert await other.write(lambda tx: tx.take_over(NOW, NOW + 20_000)) == 0
-    assert await other.write(lambda tx: tx.take_over(NOW + 1, NOW + 20_000)) == 1
+    assert await other.write(lambda tx: tx.take_over(60_000, NOW + 20_000)) == 0
+    assert await other.write(lambda tx: tx.take_over(NOBODY_LIVES, NOW + 20_000)) == 1
     (again,) = await other.write(lambda tx: tx.claim("queue", now_ms=NOW + 20_000, lease_until_ms=NOW * 2, limit=1))
     assert again.interrupted
     assert not await one.write(lambda tx: tx.close_job(frozen))
@@ -221,7 +222,7 @@ async def test_a_take_over_and_a_late_write_at_the_same_moment_are_one_after_the
         await one.write(lambda tx, turn=turn: tx.enqueue(made.job("job", f"lane{turn}")))
         (frozen,) = await one.write(claim)
         closed, taken = await at_once(
-            (one, lambda tx, job=frozen: tx.close_job(job)), (other, lambda tx: tx.take_over(NOW + 1, NOW))
+            (one, lambda tx, job=frozen: tx.close_job(job)), (other, lambda tx: tx.take_over(NOBODY_LIVES, NOW))
         )
         assert (closed, taken) in [(True, 0), (False, 1)]
         left = await other.write(claim)

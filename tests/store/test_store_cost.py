@@ -1,8 +1,9 @@
 """What is asked all day costs the same however much lies there. Counted in steps of the database, never in time."""
 
+import contextlib
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any, Final
 
@@ -134,3 +135,34 @@ QUESTIONS: Final[dict[str, Callable[[Tx], object]]] = {
 def test_a_question_costs_the_same_with_a_thousand_times_the_rows(question: str) -> None:
     few, many = (steps(rows, QUESTIONS[question]) for rows in (20, 20_000))
     assert many <= few * 1.2 + 20
+
+
+class Counting(SqliteRows):
+    """Remembers what was asked."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.asked: list[str] = []
+
+    def one(self, name: str, values: Mapping[str, Any]) -> Any:
+        self.asked.append(name)
+        return super().one(name, values)
+
+
+def test_a_claim_asks_once_for_its_brake_and_again_after_it_was_written() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        rows = Counting(connection)
+        tx = SqlTx(rows, b"k" * 32)
+        tx.brake("queue")
+        tx.claim("queue", now_ms=NOW, lease_until_ms=NOW, limit=5)
+        tx.next_due_ms("queue")
+        assert rows.asked.count("brake") == 1
+        tx.save_brake("queue", tx.brake("queue").held(NOW + 5, "busy"))
+        assert tx.brake("queue").held_until_ms == NOW + 5
+        assert rows.asked.count("brake") == 2
+        with contextlib.suppress(ZeroDivisionError), tx.savepoint():
+            tx.release_brake("queue")
+            assert not tx.brake("queue").is_on(NOW)
+            raise ZeroDivisionError
+        assert tx.brake("queue").is_on(NOW)

@@ -38,7 +38,7 @@ def serve(config: Path | None) -> None:
     settings = loaded.settings
     set_up_logging(level=settings.log.level, style=settings.log.format)
     print_warnings(loaded.warnings)
-    with _explained(f"{settings.server.host}:{settings.server.port}"), _runner() as runner:
+    with _explained(f"{settings.server.host}:{settings.server.port}", settings.store_url), _runner() as runner:
         sys.exit(runner.run(app.serve(loaded)))
 
 
@@ -79,7 +79,7 @@ def demo(
         curl=curl,
     )
     set_up_logging(level="warning")
-    with _explained(f"127.0.0.1:{port}"), _runner() as runner:
+    with _explained(f"127.0.0.1:{port}", store_url), _runner() as runner:
         sys.exit(runner.run(run_demo(options)))
 
 
@@ -93,26 +93,26 @@ def _runner() -> asyncio.Runner:
 
 
 @contextmanager
-def _explained(address: str) -> Iterator[None]:
+def _explained(address: str, store_url: str) -> Iterator[None]:
     """What keeps a bridge from starting, as one sentence and an exit code. A bug keeps its traceback."""
+    cure = "Check that PostgreSQL runs, and store.url." if store_url else _CHECK_FOLDER
     try:
         yield
     except Exception as error:
-        stopped = _explain(_only(error), address)
+        stopped = _explain(_only(error), address, cure)
         if stopped is None:
             raise
         raise stopped from None
 
 
-def _explain(error: BaseException, address: str) -> Stopped | None:
+def _explain(error: BaseException, address: str, cure: str) -> Stopped | None:
     match error:
         case StoreInUse():
             return TryAgain(f"{error}. Stop that one first, or choose another data_dir.")
         case StoreTooNew() | StoreMisplaced() | ConfigProblems():
             return Misconfigured(str(error))
         case StoreUnavailable():
-            words = f"The store cannot be opened: {error}. Check data_dir, its disk and its permissions."
-            return Unreachable(words)
+            return Unreachable(f"The store cannot be opened: {error}. {cure}")
         case OSError(filename=str() as name):
             return Unreachable(f"{name}: {error.strerror}. Check data_dir and its permissions.")
         case OSError():
@@ -120,6 +120,9 @@ def _explain(error: BaseException, address: str) -> Stopped | None:
             return Unreachable(f"{words} Stop what listens there, or choose another port.")
         case _:
             return None
+
+
+_CHECK_FOLDER: Final = "Check data_dir, its disk and its permissions."
 
 
 def _only(error: BaseException) -> BaseException:

@@ -73,7 +73,15 @@ def _read_store_url(value: object) -> object:
     url = value.get_secret_value() if isinstance(value, Secret) else value
     if not isinstance(url, str) or not re.match(r"postgres(ql)?://|\Z", url):
         raise ValueError('must be like "postgresql://user@host/database"; a SQLite file is store.file')
+    if url and not _POSTGRES_URL.fullmatch(url):
+        raise ValueError("cannot be read: in a password @ is written %40, / %2F, # %23, ? %3F and % %25")
     return Secret(url)
+
+
+_POSTGRES_URL: Final = re.compile(
+    r"postgres(ql)?://(([^@/?#%]|%[0-9A-Fa-f]{2})*@)?([^@/?#%]|%[0-9A-Fa-f]{2})*(/[^@?#]*)?([?].*)?"
+)
+"""libpq would take part of such a password for the host, and repeat it where it says that there is no such host."""
 
 
 def _read_language(value: object) -> object:

@@ -500,8 +500,11 @@ class JobsTx(Protocol):
         """Says that this daemon lives."""
         ...
 
-    def take_over(self, silent_since_ms: int, now_ms: int) -> int:
-        """Makes every lane due that is held by a daemon which has not been heard of since; returns how many."""
+    def take_over(self, silent_ms: int, now_ms: int) -> int:
+        """Makes every lane due that is held by a daemon which has not been heard of for so long; returns how many.
+
+        Where several machines share the store, its own clock measures that: theirs may be apart, or be set.
+        """
         ...
 
     def list_daemons(self) -> dict[str, int]:

@@ -19,10 +19,8 @@ from smsbridge.domain.events import InboundMessage, Withheld
 from smsbridge.domain.phone import sender_kind
 from smsbridge.flows import lanes
 from smsbridge.flows.inbound import accept_events, is_known
+from smsbridge.flows.restoring import CATCH_UP_SINCE
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Request
-
-RESTORED_FROM: Final = "catch_up_since"
-"""The note that a restore leaves: when the backup was made, in milliseconds. What came since is to be read again."""
 
 Came = InboundMessage | Withheld
 
@@ -34,7 +32,7 @@ def ensure_catch_up(tx: Tx, bridge: Bridge) -> None:
     """
     now_ms = bridge.now_ms()
     tx.set_meta(_STARTED, str(now_ms))
-    restored_from_ms = _read_ms(tx, RESTORED_FROM)
+    restored_from_ms = _read_ms(tx, CATCH_UP_SINCE)
     for sender in bridge.senders.values():
         if sender_kind(sender.number) == "alphanumeric":
             continue  # nobody can text a name
@@ -52,7 +50,7 @@ def ensure_catch_up(tx: Tx, bridge: Bridge) -> None:
         else:
             _enqueue(tx, bridge, sender, now_ms)
     if restored_from_ms is not None:
-        tx.set_meta(RESTORED_FROM, "")
+        tx.set_meta(CATCH_UP_SINCE, "")
 
 
 def give_up_catch_up(tx: Tx, bridge: Bridge, job: Job) -> None:

@@ -20,29 +20,31 @@ from smsbridge.flows.outbound import settle_elsewhere
 from smsbridge.flows.receipts import settle_message
 
 CATCH_UP_SINCE: Final = "catch_up_since"
-"""The key of `meta` that holds from when on texts have to be fetched from the carriers that list them, in
-milliseconds."""
+"""The note for catch-up: when the backup was begun, in milliseconds. What came since is to be read again."""
 _PAUSED: Final = "sending_paused"
-_RESTORED_AS_OF: Final = "restored_as_of_ms"
+_RESTORED_AT: Final = "restored_at_ms"
 _AT_ONCE: Final = 100
 _ON_ITS_WAY: Final = (Status.SENDING, Status.QUEUED)
 
 
-def pause(tx: Tx, as_of_ms: int) -> None:
-    """First of all: from here on nothing leaves. `as_of_ms` is when the backup was made."""
+def pause(tx: Tx, as_of_ms: int, now_ms: int) -> None:
+    """First of all: from here on nothing leaves. `as_of_ms` is when the backup was begun."""
     tx.set_meta(_PAUSED, "restored")
-    tx.set_meta(_RESTORED_AS_OF, str(as_of_ms))
+    tx.set_meta(_RESTORED_AT, str(now_ms))
     tx.set_meta(CATCH_UP_SINCE, str(as_of_ms))
 
 
-def doubt_some(tx: Tx, bridge: Bridge, as_of_ms: int) -> int:
-    """Takes some of the texts that were on their way into doubt; returns how many, 0 once there are no more."""
+def doubt_some(tx: Tx, bridge: Bridge) -> int:
+    """Takes some of the texts that were on their way into doubt; returns how many, 0 once there are no more.
+
+    All of them, whenever they were written: a backup also holds what came while it was being begun, and how a time that
+    somebody typed in compares with the clock of another machine is not for two texts to one contact to depend on.
+    """
     doubted = 0
     for status in _ON_ITS_WAY:
         for message in tx.list_messages(MessageFilter(status=status, direction=Direction.OUTBOUND), limit=_AT_ONCE):
-            if message.created_at_ms <= as_of_ms:
-                _doubt(tx, bridge, message)
-                doubted += 1
+            _doubt(tx, bridge, message)
+            doubted += 1
     return doubted
 
 
@@ -59,7 +61,7 @@ def is_sending_paused(tx: Tx) -> bool:
 
 def is_from_before_restore(tx: Tx, message: Message) -> bool:
     """Whether a restore may have forgotten what became of it: then no policy sends it again."""
-    return message.created_at_ms <= int(tx.meta(_RESTORED_AS_OF) or -1)
+    return message.created_at_ms <= int(tx.meta(_RESTORED_AT) or -1)
 
 
 def _doubt(tx: Tx, bridge: Bridge, message: Message) -> None:

@@ -3,13 +3,16 @@
 A lane is held under its daemon's name. Once that daemon has not been heard of for a while, its lanes are due at once,
 and what it had begun counts as interrupted. Should it only have been frozen: whatever it still writes for such a lane
 is refused, because the lane's token has moved on (worker.py).
+
+Who has just come, or was cut off from the store itself, has no say in who is silent: after the database was away nobody
+has been heard of, and each would take the others for dead.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
@@ -31,6 +34,8 @@ class Roll:
         self._store = store
         self._clock = clock
         self._meter = meter
+        self._beaten_at_ms = self._present_since_ms = -silent_after_ms
+        """On the monotonic clock: the last beat, and the first of those without a gap."""
         self._stopping = asyncio.Event()
         self._log = structlog.get_logger()
 
@@ -40,14 +45,14 @@ class Roll:
         def enter(tx: Tx) -> int:
             now_ms = self._clock.now_ms()
             tx.beat(now_ms)
-            return tx.release_leases(now_ms) if alone else tx.take_over(now_ms - self._silent_after_ms, now_ms)
+            return tx.release_leases(now_ms) if alone else 0
 
-        return await self._store.write(enter)
+        return await self._write(enter)
 
     async def run(self) -> None:
         while not self._stopping.is_set():
             try:
-                taken = await self._store.write(self._beat)
+                taken = await self.beat()
             except StoreUnavailable:
                 pass  # the workers and the health check say so
             else:
@@ -65,7 +70,22 @@ class Roll:
         await asyncio.wait(working)
         self._stopping.set()
 
-    def _beat(self, tx: Tx) -> int:
-        now_ms = self._clock.now_ms()
+    async def beat(self) -> int:
+        """Says that we live; returns how many lanes were taken over. Raises StoreUnavailable."""
+        return await self._write(self._beat_and_take_over)
+
+    async def _write(self, work: Callable[[Tx], int]) -> int:
+        began_ms = self._clock.monotonic_ms()
+        done = await self._store.write(work)
+        if began_ms - self._beaten_at_ms >= self._silent_after_ms / 2:
+            self._present_since_ms = began_ms
+        self._beaten_at_ms = began_ms
+        return done
+
+    def _beat_and_take_over(self, tx: Tx) -> int:
+        now_ms, monotonic_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         tx.beat(now_ms)
-        return tx.take_over(now_ms - self._silent_after_ms, now_ms)
+        was_cut_off = monotonic_ms - self._beaten_at_ms >= self._silent_after_ms / 2
+        if was_cut_off or monotonic_ms - self._present_since_ms < self._silent_after_ms:
+            return 0  # who was away itself cannot tell
+        return tx.take_over(self._silent_after_ms, now_ms)

@@ -107,13 +107,15 @@ class Rows(Protocol):
 class SqlTx:
     """contracts.store.Tx over `Rows`. Remembers what the commit will have touched."""
 
-    __slots__ = ("_daemon", "_number_key", "_rows", "event_seq", "queues")
+    __slots__ = ("_brakes", "_daemon", "_number_key", "_rows", "event_seq", "queues")
 
     def __init__(self, rows: Rows, number_key: bytes, daemon: str = "") -> None:
         """`daemon` is the name under which lanes are held."""
         self._rows = rows
         self._number_key = number_key
         self._daemon = daemon
+        self._brakes: dict[str, Brake] = {}
+        """Those read so far, as they stand: a claim asks three times for the same one."""
         self.queues: set[str] = set()
         self.event_seq = 0
 
@@ -125,6 +127,7 @@ class SqlTx:
                 yield
         except BaseException:
             self.event_seq = event_seq  # the log's number is given again
+            self._brakes.clear()
             raise
 
     # --- contacts, conversations, interactions
@@ -686,6 +689,7 @@ class SqlTx:
         return records.read_job(row, token=token, now_ms=now_ms, is_probe=is_probe)
 
     def _take_probe(self, target: str, brake: Brake, now_ms: int) -> bool:
+        self._brakes.pop(target, None)
         values = {"target": target, "now_ms": now_ms, "next_at_ms": brake.probed(now_ms).probe_at_ms}
         return self._rows.run("take_probe", values) == 1
 
@@ -728,8 +732,8 @@ class SqlTx:
     def beat(self, now_ms: int) -> None:
         self._rows.run("beat", {"daemon": self._daemon, "now_ms": now_ms})
 
-    def take_over(self, silent_since_ms: int, now_ms: int) -> int:
-        values = {"silent_since_ms": silent_since_ms, "now_ms": now_ms}
+    def take_over(self, silent_ms: int, now_ms: int) -> int:
+        values = {"silent_ms": silent_ms, "now_ms": now_ms}
         if self._rows.one("silent_daemons", values) is None:
             return 0  # as nearly always: looking through the lanes would take as long as there are lanes
         taken = self._rows.run("release_silent", values)
@@ -743,6 +747,7 @@ class SqlTx:
         self._rows.run("forget_daemon", {"daemon": self._daemon})
 
     def shift_schedule(self, by_ms: int) -> None:
+        self._brakes.clear()
         for name in (
             "shift_lanes",
             "shift_jobs",
@@ -817,21 +822,26 @@ class SqlTx:
         return self._rows.run("trim_dead_letters", {"before_ms": before_ms})
 
     def brake(self, target: str) -> Brake:
-        row = self._rows.one("brake", {"target": target})
-        return records.read_brake(row) if row else NO_BRAKE
+        if target not in self._brakes:
+            row = self._rows.one("brake", {"target": target})
+            self._brakes[target] = records.read_brake(row) if row else NO_BRAKE
+        return self._brakes[target]
 
     def brakes(self) -> dict[str, Brake]:
         return {row[0]: records.read_brake(row) for row in self._rows.all("list_brakes", {})}
 
     def save_brake(self, target: str, brake: Brake) -> None:
+        self._brakes.pop(target, None)
         self._rows.run("save_brake", records.write_brake(target, brake))
         self.queues.add(target)  # whoever sleeps over it has to look again
 
     def spare_probe(self, target: str, now_ms: int) -> None:
+        self._brakes.pop(target, None)
         self._rows.run("spare_probe", {"target": target, "now_ms": now_ms})
         self.queues.add(target)
 
     def release_brake(self, target: str) -> bool:
+        self._brakes.pop(target, None)
         self.queues.add(target)
         return self._rows.run("release_brake", {"target": target}) == 1
 

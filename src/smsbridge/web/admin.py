@@ -347,9 +347,9 @@ async def _mark_restored(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer
     as_of_ms = arguments.get("as_of_ms")
     if not isinstance(as_of_ms, int) or isinstance(as_of_ms, bool) or not 0 < as_of_ms <= bridge.now_ms():
         raise _invalid("as_of_ms", "must be a time in the past, in milliseconds")
-    await bridge.store.write(lambda tx: restoring.pause(tx, as_of_ms))
+    await bridge.store.write(lambda tx: restoring.pause(tx, as_of_ms, bridge.now_ms()))
     doubted = 0
-    while some := await bridge.store.write(lambda tx: restoring.doubt_some(tx, bridge, as_of_ms)):
+    while some := await bridge.store.write(lambda tx: restoring.doubt_some(tx, bridge)):
         doubted += some
     return {"uncertain": doubted, "as_of": resources.time(as_of_ms)}
 

@@ -19,10 +19,13 @@ INSERT INTO lanes (lane, queue, due_at_ms) VALUES (:lane, :queue, :due_at_ms)
 ;
 
 -- name: due_heads
--- Whoever had claimed a lane that is due has lost it: its lease has run out.
+-- Whoever had claimed a lane that is due has lost it: its lease has run out. Of a daemon on the roll that is not for
+-- another machine's clock to say: `release_silent` does.
 SELECT l.lane, l.token, {j}
 FROM lanes AS l LEFT JOIN jobs AS j ON j.id = (SELECT min(id) FROM jobs WHERE lane = l.lane)
-WHERE l.queue = :queue AND l.due_at_ms <= :now_ms ORDER BY l.due_at_ms LIMIT :limit
+WHERE l.queue = :queue AND l.due_at_ms <= :now_ms
+--postgres AND (l.claimed_job = 0 OR NOT EXISTS (SELECT 1 FROM daemons AS d WHERE d.id = l.claimed_by))
+ORDER BY l.due_at_ms LIMIT :limit
 --postgres FOR UPDATE OF l SKIP LOCKED
 ;
 
@@ -73,19 +76,31 @@ SELECT id, kind, queue, lane, ref, attempt, :reason, created_at_ms, :now_ms FROM
 UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0 WHERE claimed_job <> 0;
 
 -- name: beat
-INSERT INTO daemons (id, seen_at_ms) VALUES (:daemon, :now_ms)
+-- By the database's clock, where there are several machines.
+INSERT INTO daemons (id, seen_at_ms)
+--sqlite   VALUES (:daemon, :now_ms)
+--postgres VALUES (:daemon, CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT))
 ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms;
 
 -- name: silent_daemons
-SELECT id FROM daemons WHERE seen_at_ms < :silent_since_ms;
+SELECT id FROM daemons WHERE seen_at_ms <
+--sqlite   :now_ms - :silent_ms
+--postgres CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - :silent_ms
+;
 
 -- name: release_silent
 -- Their lanes are due at once; what they had begun counts as interrupted.
 UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0
-WHERE claimed_job <> 0 AND claimed_by IN (SELECT id FROM daemons WHERE seen_at_ms < :silent_since_ms);
+WHERE claimed_job <> 0 AND claimed_by IN (SELECT id FROM daemons WHERE seen_at_ms <
+--sqlite   :now_ms - :silent_ms
+--postgres CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - :silent_ms
+);
 
 -- name: forget_silent
-DELETE FROM daemons WHERE seen_at_ms < :silent_since_ms;
+DELETE FROM daemons WHERE seen_at_ms <
+--sqlite   :now_ms - :silent_ms
+--postgres CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - :silent_ms
+;
 
 -- name: list_daemons
 SELECT id, seen_at_ms FROM daemons ORDER BY id;
@@ -135,13 +150,16 @@ WHERE l.lane = :lane AND l.claimed_job = 0 ORDER BY j.id LIMIT 1;
 SELECT id FROM jobs WHERE lane = :lane AND ref = :ref AND is_running = 0;
 
 --postgres -- name: due_queues
---postgres SELECT DISTINCT queue FROM lanes WHERE due_at_ms <= :now_ms;
+--postgres SELECT DISTINCT queue FROM lanes WHERE due_at_ms <= :now_ms
+--postgres AND (claimed_job = 0 OR NOT EXISTS (SELECT 1 FROM daemons AS d WHERE d.id = claimed_by));
 
 -- name: has_lane
 SELECT 1 FROM lanes WHERE lane = :lane;
 
 -- name: next_due
-SELECT min(due_at_ms) FROM lanes WHERE queue = :queue;
+SELECT min(due_at_ms) FROM lanes WHERE queue = :queue
+--postgres AND (claimed_job = 0 OR NOT EXISTS (SELECT 1 FROM daemons AS d WHERE d.id = claimed_by))
+;
 
 -- name: queue_depths
 SELECT l.queue, count(*), sum(CASE WHEN l.due_at_ms <= :now_ms THEN 1 ELSE 0 END),
