@@ -205,7 +205,8 @@ class World:
         """Every process dies, and of the database there is what had been synced to disk."""
         self.tell("nemesis", "cuts the power")
         synced = all(
-            each.store._writer.execute("PRAGMA synchronous").fetchone()[0] >= 2 for each in self.processes.values()
+            sqlite3.Connection.execute(each.store._writer, "PRAGMA synchronous").fetchone()[0] >= 2
+            for each in self.processes.values()
         )
         saved = self._folder / f"bridge-{next(self._bases)}.sqlite3"
         shutil.copyfile(self._database, saved)
