@@ -38,7 +38,9 @@ class Desktop:
         self.world.tell("desktop", f"is told {event['type']} ({event_id}): {fate}")
         if fate not in _UNTAKEN:
             self.taken.setdefault(event_id, event)
-        return Response(status=_ANSWERS.get(fate, 200))
+        wait_s = self.world.random.choice(("", "5", "30")) if fate is Fate.BUSY else ""
+        headers = Headers([("Retry-After", wait_s)] if wait_s else [])
+        return Response(status=_ANSWERS.get(fate, 200), headers=headers)
 
     def heard(self, event_type: str) -> list[dict[str, Any]]:
         """The data of all events of one type."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,8 +46,9 @@ ALWAYS: Final = {
 }
 
 IN_THE_END: Final = {
-    "no job waits": "SELECT id, kind, queue, ref, attempt, due_at_ms FROM jobs WHERE kind <> 'upkeep'",
-    "no lane is left": "SELECT lane, claimed_job FROM lanes WHERE queue <> 'upkeep'",
+    "no job waits": """
+        SELECT id, kind, queue, ref, attempt, due_at_ms FROM jobs WHERE kind NOT IN ('upkeep', 'catch_up')""",
+    "no lane is left": "SELECT lane, claimed_job FROM lanes WHERE queue <> 'upkeep' AND queue NOT LIKE 'catch_up%'",
     "nothing was given up": "SELECT id, kind, ref, attempts, reason FROM dead_letters",
     "every message has come to its end": """
         SELECT id, status FROM messages WHERE status IN ('queued', 'sending') OR (
@@ -88,10 +89,12 @@ class Witness:
         self._moves_seen = 0
         self._tolds_seen = 0
         self._last_told: dict[str, int] = {}
+        self._checked: tuple[int, ...] = ()
         self.look_at(database)
 
     def look_at(self, database: Path) -> None:
         self._eyes = sqlite3.connect(database, isolation_level=None)
+        self._checked = ()
 
     def close(self) -> None:
         self._eyes.close()
@@ -100,6 +103,12 @@ class Witness:
         """Raises Broken."""
         for promise, evidence in self._world.troubles:
             raise Broken(promise, evidence)
+        carrier, desktop = self._world.carrier, self._world.desktop
+        grown = len(carrier.acknowledged), len(carrier.taken), len(desktop.acknowledged), len(desktop.taken)
+        now = (self._ask("PRAGMA data_version")[0][0], *grown)
+        if now == self._checked:
+            return  # neither the database nor a ledger has changed
+        self._checked = now
         for promise, question in ALWAYS.items():
             _must_be_empty(promise, self._ask(question))
         self._check_nothing_is_lost()
@@ -109,15 +118,24 @@ class Witness:
         self._check_carrier()
         self._check_order_at_desktop()
 
+    def is_at_rest(self) -> bool:
+        """Whether there is nothing left to do."""
+        return not any(rows for _, rows in self._left())
+
     def check_end(self) -> None:
-        for promise, question in IN_THE_END.items():
-            _must_be_empty(promise, self._ask(question))
-        told = {row[0] for row in self._ask(f"SELECT id FROM events WHERE type IN ({_TOLD})")}
-        _must_be_empty("the desktop was told of everything", told ^ set(self._world.desktop.taken))
-        _must_be_empty("what people wrote has arrived", self._unwritten())
+        """Raises Broken."""
+        for promise, left in self._left():
+            _must_be_empty(promise, left)
         self._check_notices()
         self._check_order_at_carrier()
         _must_be_empty("the file is whole", [row for row in self._ask("PRAGMA integrity_check") if row[0] != "ok"])
+
+    def _left(self) -> Iterator[tuple[str, Collection[object]]]:
+        for promise, question in IN_THE_END.items():
+            yield promise, self._ask(question)
+        yield "what people wrote has arrived", self._unwritten()
+        told = {row[0] for row in self._ask(f"SELECT id FROM events WHERE type IN ({_TOLD})")}
+        yield "the desktop was told of everything", told ^ set(self._world.desktop.taken)
 
     def _check_nothing_is_lost(self) -> None:
         """What the bridge said 2xx to is there, word for word; and nothing is there that nobody wrote."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -28,7 +28,9 @@ class Fate(StrEnum):
     REFUSED = "refused"
 
 
-_WEIGHTS: Final = {
+Trouble = Mapping[Fate, int]
+"""What becomes of requests to a far end while it is in trouble, and how often each."""
+ANY: Final[Trouble] = {
     Fate.NOT_SENT: 3,
     Fate.LOST_BEFORE: 3,
     Fate.LOST_AFTER: 4,
@@ -37,7 +39,9 @@ _WEIGHTS: Final = {
     Fate.BROKEN_AFTER: 2,
     Fate.REFUSED: 1,
 }
-_DOWN: Final = {Fate.NOT_SENT: 3, Fate.LOST_BEFORE: 1, Fate.LOST_AFTER: 1, Fate.BROKEN_BEFORE: 1}
+DOWN: Final[Trouble] = {Fate.NOT_SENT: 3, Fate.LOST_BEFORE: 1, Fate.LOST_AFTER: 1, Fate.BROKEN_BEFORE: 1}
+CROWDED: Final[Trouble] = {Fate.BUSY: 1}
+LOCKED: Final[Trouble] = {Fate.REFUSED: 1}
 
 
 class FarEnd(Protocol):
@@ -100,11 +104,12 @@ class SimulatedNetwork:
 
 def choose_fate(world: World, far_end: FarEnd) -> Fate:
     chance = world.random
-    if far_end.name in world.down:
-        return chance.choices(list(_DOWN), list(_DOWN.values()))[0]
-    if chance.random() >= world.badness:
-        return Fate.WELL
-    return chance.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+    trouble = world.down.get(far_end.name)
+    if trouble is None:
+        if chance.random() >= world.badness:
+            return Fate.WELL
+        trouble = ANY
+    return chance.choices(list(trouble), list(trouble.values()))[0]
 
 
 Hear = Callable[[Response | None], Any]

@@ -9,6 +9,8 @@ from smsbridge.contracts.store import MessageFilter, StoreUnavailable, Tx
 from smsbridge.domain.errors import Refused
 from smsbridge.flows import outbound
 
+from .network import CROWDED, DOWN, LOCKED, Trouble
+
 if TYPE_CHECKING:
     from .world import World
 
@@ -110,11 +112,14 @@ class Nemesis:
     def freezes(world: World) -> None:
         """SIGSTOP: it holds what it has claimed, and believes it still does when it wakes."""
         if world.processes:
+            _freeze(world, world.random.choice(list(world.processes.values())))
+
+    @staticmethod
+    def freezes_at_work(world: World) -> None:
+        """In the middle of its next job: while it sleeps another may take that over, and do it."""
+        if world.processes:
             process = world.random.choice(list(world.processes.values()))
-            process.is_frozen = True
-            world.doubt_processes()
-            world.tell("nemesis", f"freezes {process.name}")
-            world.later(world.random.choice((5.0, 130.0, 200.0)), lambda: _thaw(world, process))
+            process.on_next_job = lambda: _freeze(world, process)
 
     @staticmethod
     def restarts(world: World) -> None:
@@ -127,31 +132,60 @@ class Nemesis:
 
     @staticmethod
     def breaks_the_carrier(world: World) -> None:
-        _break(world, "carrier")
+        _trouble(world, "carrier", DOWN, "breaks the carrier")
+
+    @staticmethod
+    def crowds_the_carrier(world: World) -> None:
+        """Too many requests, for a while, and the time to wait with each no."""
+        _trouble(world, "carrier", CROWDED, "crowds the carrier")
 
     @staticmethod
     def breaks_the_desktop(world: World) -> None:
-        _break(world, "desktop")
+        _trouble(world, "desktop", DOWN, "breaks the desktop")
+
+    @staticmethod
+    def changes_the_desktops_key(world: World) -> None:
+        """It refuses everything, until somebody notices."""
+        _trouble(world, "desktop", LOCKED, "changes the desktop's key")
 
     @staticmethod
     def fills_the_disk(world: World) -> None:
         world.tell("nemesis", "fills the disk")
         world.disk_is_full = True
-        world.doubt_processes(for_s=30.0)  # it cannot say that it lives
+        for process in world.processes.values():
+            process.doubted_s = world.now_s + 30.0  # it cannot say that it lives
         world.later(world.random.choice((0.1, 10.0)), lambda: setattr(world, "disk_is_full", False))
 
-    DEEDS: Final = (kills, cuts_the_power, freezes, restarts, breaks_the_carrier, breaks_the_desktop, fills_the_disk)
+    DEEDS: Final = (
+        kills,
+        cuts_the_power,
+        freezes,
+        freezes_at_work,
+        restarts,
+        breaks_the_carrier,
+        crowds_the_carrier,
+        breaks_the_desktop,
+        changes_the_desktops_key,
+        fills_the_disk,
+    )
 
 
-def _break(world: World, name: str) -> None:
-    world.tell("nemesis", f"breaks the {name}")
-    world.down.add(name)
-    world.later(world.random.choice((3.0, 60.0, 300.0)), lambda: world.down.discard(name))
+def _trouble(world: World, name: str, trouble: Trouble, deed: str) -> None:
+    world.tell("nemesis", deed)
+    world.down[name] = trouble
+    world.later(world.random.choice((3.0, 60.0, 300.0)), lambda: world.down.pop(name, None))
+
+
+def _freeze(world: World, process: Any) -> None:
+    process.is_frozen = True
+    process.doubted_s = world.now_s
+    world.tell("nemesis", f"freezes {process.name}")
+    taken_over_s = world.random.uniform(12.0, 40.0)  # it wakes while another does its work, or soon before or after
+    world.later(world.random.choice((5.0, taken_over_s, taken_over_s, 90.0)), lambda: _thaw(world, process))
 
 
 def _thaw(world: World, process: Any) -> None:
     process.is_frozen = False
-    world.doubt_processes()
     world.tell("nemesis", f"lets {process.name} go on")
 
 

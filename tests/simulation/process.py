@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random
 import sqlite3
-from collections.abc import Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import JobEnd, JobKind
 from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.flows.catch_up import ensure_catch_up
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
@@ -33,6 +35,26 @@ SILENT_AFTER_MS = 15_000
 
 class Crash(SystemExit):
     """The process ends here. asyncio lets a SystemExit through, from wherever it is raised."""
+
+
+@dataclass
+class Doom:
+    """A process dies at the `left`-th point from now whose name begins with `where`."""
+
+    where: str
+    left: int
+
+    WHERE: Final = ("", "", "", "COMMIT", "after COMMIT", "before Request", "after Request", "before the answer")
+    """Nothing: at any statement. The others are where being there and being known of part."""
+
+    @classmethod
+    def draw(cls, chance: random.Random) -> Self:
+        where = chance.choice(cls.WHERE)
+        return cls(where, int(math.exp(chance.uniform(0, 4 if where else 7))))
+
+    def has_come(self, where: str) -> bool:
+        self.left -= where.startswith(self.where)
+        return self.left == 0
 
 
 class WatchedConnection(sqlite3.Connection):
@@ -91,17 +113,19 @@ class ProcessMeter:
 
 
 class Process:
-    """Runs the real workers and doors on the real store. `dies_at` is the number of the point at which it dies."""
+    """Runs the real workers and doors on the real store, until its doom has come."""
 
-    def __init__(self, world: World, name: str, database: Path, *, dies_at: int, is_alone: bool) -> None:
+    def __init__(self, world: World, name: str, database: Path, *, doom: Doom | None, is_alone: bool) -> None:
         self.world = world
         self.name = name
-        self.dies_at = dies_at
-        self.points = 0
+        self.doom = doom
         self.is_alone = is_alone
         self.is_dead = False
         self.is_frozen = False
+        self.doubted_s = -1.0
+        """Until then others may take it for dead though it lives."""
         self.is_listening = False
+        self.on_next_job: Callable[[], None] | None = None
         self._chance = random.Random(world.random.random())
         self.loop = SimulatedLoop(lambda: world.now_s, self._disk_s)
         self.store = self._open(database)
@@ -128,10 +152,7 @@ class Process:
 
     def point(self, where: str) -> None:
         """A moment between two statements, or beside a request: here the process may die."""
-        if self.is_dead:
-            raise Crash(where)
-        self.points += 1
-        if self.points == self.dies_at:
+        if self.is_dead or (self.doom is not None and self.doom.has_come(where)):
             raise Crash(where)
 
     def run(self) -> None:
@@ -170,6 +191,7 @@ class Process:
         """What app.Daemon does, without its sockets."""
         await self._roll.begin(alone=self.is_alone)
         await self.store.write(lambda tx: ensure_upkeep(tx, self.bridge))
+        await self.store.write(lambda tx: ensure_catch_up(tx, self.bridge))
         depths = await self.store.read(lambda tx: tx.queue_depths(self.bridge.now_ms()))
         kinds = {name: self._watch(kind) for name, kind in job_kinds(self.bridge).items()}
         self._workers = [
@@ -189,12 +211,16 @@ class Process:
                 group.create_task(self._roll.run(), name="roll")
                 group.create_task(self._roll.leave_after(working), name="roll's end")
             self.is_listening = True
+            self.world.counts["listens"] += 1
 
     def _watch(self, kind: JobKind) -> JobKind:
         """The same kind of job, which tells the world when it runs."""
 
         async def perform(work: Any) -> JobEnd:
             attempt = self.world.enter_lane(work.job.lane, self)
+            if self.on_next_job is not None:
+                self.on_next_job, happen = None, self.on_next_job
+                happen()
             try:
                 return await kind.perform(work)
             finally:

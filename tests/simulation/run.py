@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from simulation.invariants import Broken
+from simulation.process import Crash
 from simulation.world import run_seed
 
 KEPT: Final = Path(__file__).parent / "seeds.txt"
@@ -29,7 +30,7 @@ def try_seed(seed: int) -> str:
     except Broken as broken:
         story = "\n".join(broken.world.story)
         return f"{story}\n\nseed {seed}: {broken}\n"
-    except Exception:  # noqa: BLE001 - the simulation's own bug is told like any other
+    except (Exception, Crash):  # noqa: BLE001 - the simulation's own bug is told like any other
         return f"seed {seed}: {traceback.format_exc()}"
     return ""
 

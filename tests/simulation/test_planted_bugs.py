@@ -29,7 +29,7 @@ from smsbridge.store.sqlite import SqliteStore
 from smsbridge.store.tx import SqlTx
 from smsbridge.wire.http import MaybeSent, Response
 
-MOST_SEEDS: Final = 300
+MOST_SEEDS: Final = 150
 Patch = pytest.MonkeyPatch
 
 

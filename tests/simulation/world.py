@@ -14,11 +14,13 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import structlog
@@ -36,9 +38,9 @@ from smsbridge.wire.http import Request, Response
 
 from . import carrier, desktop
 from .invariants import Broken, Witness
-from .network import FarEnd, Hear
+from .network import FarEnd, Hear, Trouble
 from .people import PEOPLE, Nemesis
-from .process import Crash, Process
+from .process import Crash, Doom, Process
 
 START_MS: Final = 1_790_000_000_000
 PUBLIC_URL: Final = "https://bridge.example"
@@ -46,7 +48,17 @@ SENDERS: Final = ("+15005550006", "+15005550010")
 HOW_MANY: Final = (1, 1, 1, 2)
 """How many processes a bridge has; those of one bridge share the database."""
 CALM_S: Final = 1_600
-"""How long all is well at the end: longer than any wait of the bridge in this configuration."""
+"""How long all is well at the end, unless the bridge comes to rest before: longer than any wait of the bridge in this
+configuration."""
+_SOON_S: Final = 5.0
+"""While something is still to happen so soon, nobody asks whether the bridge is at rest."""
+ROUNDS: Final = (
+    (sqlite, "BATCH_S", math.inf),  # a crowd is cut by its size and never by the real clock
+    (upkeep, "EVERY_MS", 400_000),
+    (worker, "LONGEST_NAP_S", 600.0),
+    (roll, "BEATS", 2),
+)
+"""What the bridge does every few seconds with nothing to do would be most of what a world costs."""
 _PATIENCE_S: Final = 15.0
 """After which whoever posts to us hangs up."""
 
@@ -72,12 +84,12 @@ class World:
         """Promises that were seen broken while things happened, each with what was seen."""
         self.is_to_be_checked = False
         self.disk_is_full = False
-        self.down: set[str] = set()
+        self.down: dict[str, Trouble] = {}
+        """The far ends that are in trouble now."""
         self.badness = chance.choice((0.0, 0.1, 0.3, 0.6))
         self.is_calm = False
         self.running: list[Attempt] = []
-        self._doubted_s = -1.0
-        self.length_s = chance.choice((30.0, 120.0, 400.0))
+        self.length_s = chance.choice((20.0, 80.0, 300.0))
         self.carrier = carrier.Carrier(self)
         self.desktop = desktop.Desktop(self)
         self.configuration = _configuration(chance)
@@ -98,12 +110,12 @@ class World:
         try:
             for name in self.names:
                 self.start(name)
-            for _ in range(int(self.random.triangular(10, 40, 12))):
+            for _ in range(int(self.random.triangular(4, 20, 7))):
                 act = self.random.choice(PEOPLE if self.random.random() < 0.8 else Nemesis.DEEDS)
                 self.later(self.random.uniform(0, self.length_s), lambda act=act: self._do(act))
             self._go_on_until(self.length_s)
             self._make_peace()
-            self._go_on_until(self.length_s + CALM_S)
+            self._go_on_until(self.length_s + CALM_S, or_at_rest=True)
             self.witness.check()
             self.witness.check_end()
         finally:
@@ -115,7 +127,7 @@ class World:
         act(self)
         self.is_to_be_checked = True
 
-    def _go_on_until(self, end_s: float) -> None:
+    def _go_on_until(self, end_s: float, *, or_at_rest: bool = False) -> None:
         while self.now_s < end_s:
             self._let_processes_run()
             if self.is_to_be_checked:
@@ -123,7 +135,10 @@ class World:
                 self.witness.check()
             due_s = self._agenda[0][0] if self._agenda else math.inf
             timers = [each.loop.due_at_s for each in self.processes.values() if not each.is_frozen]
-            self.now_s = max(self.now_s, min([due_s, end_s, *timers]))
+            next_s = min([due_s, end_s, *timers])
+            if or_at_rest and due_s == math.inf and next_s > self.now_s + _SOON_S and self.witness.is_at_rest():
+                return
+            self.now_s = max(self.now_s, next_s)
             if due_s <= self.now_s:
                 heapq.heappop(self._agenda)[2]()
 
@@ -144,7 +159,7 @@ class World:
         self.down.clear()
         for process in self.processes.values():
             process.is_frozen = False
-            process.dies_at = 0
+            process.doom = process.on_next_job = None
         for name in self.names:
             if name not in self.processes:
                 self.start(name)
@@ -162,14 +177,10 @@ class World:
     def tell(self, who: str, what: str) -> None:
         self.story.append(f"{self.now_s:9.3f} s  {who:8} {what}")
 
-    def doubt_processes(self, for_s: float = 0.0) -> None:
-        """After what happens now, a process may be taken for dead though it lives."""
-        self._doubted_s = max(self._doubted_s, self.now_s + for_s)
-
     def enter_lane(self, lane: str, process: Process) -> Attempt:
         """A job begins to run. Its lane must be empty, unless whoever runs there could be taken for dead."""
         for other in self.running:
-            if other.lane == lane and self._doubted_s < other.since_s:
+            if other.lane == lane and other.process.doubted_s < other.since_s:
                 self.troubles.append(("a lane runs one job at a time", lane))
         attempt = Attempt(lane=lane, process=process, since_s=self.now_s)
         self.running.append(attempt)
@@ -180,11 +191,9 @@ class World:
     def start(self, name: str) -> None:
         if name in self.processes:
             return
-        dies_at = 0
-        if not self.is_calm and self.random.random() < 0.5:
-            dies_at = int(math.exp(self.random.uniform(0, 8)))
+        doom = None if self.is_calm or self.random.random() < 0.5 else Doom.draw(self.random)
         self.tell(name, "starts")
-        self.processes[name] = Process(self, name, self._database, dies_at=dies_at, is_alone=len(self.names) == 1)
+        self.processes[name] = Process(self, name, self._database, doom=doom, is_alone=len(self.names) == 1)
 
     def crash(self, process: Process, how: str) -> None:
         """One process is no more, and its supervisor starts another."""
@@ -196,7 +205,8 @@ class World:
         """Every process dies, and of the database there is what had been synced to disk."""
         self.tell("nemesis", "cuts the power")
         synced = all(
-            each.store._writer.execute("PRAGMA synchronous").fetchone()[0] >= 2 for each in self.processes.values()
+            sqlite3.Connection.execute(each.store._writer, "PRAGMA synchronous").fetchone()[0] >= 2
+            for each in self.processes.values()
         )
         saved = self._folder / f"bridge-{next(self._bases)}.sqlite3"
         shutil.copyfile(self._database, saved)
@@ -264,14 +274,11 @@ class World:
 
 def run_seed(seed: int) -> World:
     """The world of a seed, after it ran. Raises Broken with its story."""
-    quiet = structlog.make_filtering_bound_logger(50)
-    structlog.configure(wrapper_class=quiet, cache_logger_on_first_use=False)
-    sqlite.BATCH_S = math.inf  # a crowd is cut by its size and never by the real clock
-    upkeep.EVERY_MS = 400_000
-    worker.LONGEST_NAP_S = 600.0
-    roll.BEATS = 2
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="smsbridge-world-", dir=memory if memory.is_dir() else None) as folder:
+    with (
+        _quiet_and_unhurried(),
+        tempfile.TemporaryDirectory(prefix="smsbridge-world-", dir=memory if memory.is_dir() else None) as folder,
+    ):
         world = World(seed, folder=Path(folder))
         try:
             world.run()
@@ -279,6 +286,18 @@ def run_seed(seed: int) -> World:
             broken.world = world
             raise
         return world
+
+
+@contextmanager
+def _quiet_and_unhurried() -> Iterator[None]:
+    """No log, and the bridge's rounds as rare as ROUNDS says; afterwards all is as it was."""
+    log = structlog.get_config()
+    with ExitStack() as changes:
+        for module, name, value in ROUNDS:
+            changes.enter_context(patch.object(module, name, value))
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), cache_logger_on_first_use=False)
+        changes.callback(lambda: structlog.configure(**log))
+        yield
 
 
 @cache
@@ -312,8 +331,9 @@ def _configuration(chance: random.Random) -> dict[str, Any]:
         "default_desktop": "agents",
         "policy": Policy(
             asynchronous=chance.random() < 0.8,
-            idle_end_ms=300_000,
+            idle_end_ms=chance.choice((60_000, 300_000)),
             unconfirmed_after_ms=300_000,
             uncertain=chance.choice(("hold", "hold", "resend_if_absent")),
+            catch_up_every_ms=chance.choice((0, 0, 0, 120_000)),
         ),
     }
