@@ -181,7 +181,7 @@ def _freeze(world: World, process: Any) -> None:
     process.doubted_s = world.now_s
     world.tell("nemesis", f"freezes {process.name}")
     taken_over_s = world.random.uniform(12.0, 40.0)  # it wakes while another does its work, or soon before or after
-    world.later(world.random.choice((5.0, taken_over_s, taken_over_s, 90.0)), lambda: _thaw(world, process))
+    world.later(world.random.choice((5.0, taken_over_s, taken_over_s, 130.0)), lambda: _thaw(world, process))
 
 
 def _thaw(world: World, process: Any) -> None:

@@ -27,6 +27,7 @@ LONGEST_NAP_S: Final = 30.0
 """A worker looks again after this long, whatever it was told."""
 SHORTEST_NAP_S: Final = 0.001
 CRASHES_ALLOWED: Final = 3
+_FROZEN_S: Final = 5.0
 _PAUSE_AFTER_ERROR_S: Final = 1.0
 _AFTER_CRASH_MS: Final = 5_000
 
@@ -219,12 +220,19 @@ class Worker:
     async def _perform(self, claimed: Claimed) -> JobEnd:
         if self._clock.monotonic_ms() - claimed.claimed_at_ms > self._trusted_ms:
             return Later(due_at_ms=self._clock.now_ms(), counts=False, facts={"outcome": "frozen"})
+        started_ms = self._clock.monotonic_ms()
         try:
             async with asyncio.timeout(LONGEST_ATTEMPT_S):
                 return await claimed.kind.perform(claimed.work)
         except StoreUnavailable as error:
             facts = {"outcome": "stalled", "reason": str(error)}
             return Later(due_at_ms=self._clock.now_ms() + 1_000, counts=False, facts=facts)
+        except TimeoutError:
+            took_s = (self._clock.monotonic_ms() - started_ms) / 1000
+            if took_s > LONGEST_ATTEMPT_S + _FROZEN_S:
+                # Cut off long after its time: it was not the job that hung, but all of us.
+                return Later(due_at_ms=self._clock.now_ms(), counts=False, facts={"outcome": "frozen"})
+            return self._crashed(claimed.job)
         except Exception:  # noqa: BLE001 - one job's bug must not stop the others
             return self._crashed(claimed.job)
 
