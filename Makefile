@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check lint types walls unit faults soak simulate bench screenshots help
+.PHONY: demo test check lint types walls unit faults soak simulate bench bench-peers screenshots help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -49,5 +49,9 @@ FROM  ?= 0
 simulate: $(VENV)/.installed-dev ## the bridge on SEEDS seeds, beginning at FROM: docs/simulation.md
 	cd tests && ../$(BIN)/python -m simulation.run --seeds $(SEEDS) --from $(FROM)
 
-bench: $(VENV)/.installed-dev ## the figures of docs/performance.md, as ratios in one run
+bench: $(VENV)/.installed-dev ## the figures of docs/performance.md, measured in turn in one run (about six minutes)
 	$(BIN)/python benchmarks/run.py
+
+bench-peers: $(VENV)/.installed-dev ## the same texts through smsbridge and through Kannel, which is installed for it (Debian, root)
+	test -x /usr/sbin/bearerbox || apt-get install --yes --no-install-recommends kannel
+	$(BIN)/python benchmarks/peers.py

@@ -1,4 +1,4 @@
-"""Load: signed webhooks over kept connections, as fast as they are answered or at a fixed rate.
+"""Load: requests over kept connections, as fast as they are answered or at a fixed rate; and the far ends that count.
 
 Written on bare sockets, because a full HTTP client costs more than the server that is measured.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import itertools
+import json
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
@@ -46,8 +49,8 @@ def write_webhooks(count: int, *, port: int, run: int, phones: int = 2_000) -> l
         form = {
             "AccountSid": ACCOUNT_SID,
             "ApiVersion": "2010-04-01",
-            "Body": f"Hi, is my order {number} ready? I can come by this afternoon.",
-            "From": f"+1415{5_000_000 + number % phones}",
+            "Body": text_of(number),
+            "From": phone_of(number, phones),
             "FromCity": "SAN FRANCISCO",
             "FromCountry": "US",
             "FromState": "CA",
@@ -75,14 +78,42 @@ def write_webhooks(count: int, *, port: int, run: int, phones: int = 2_000) -> l
     return made
 
 
-async def press(requests: list[bytes], *, port: int, per_s: float | None = None) -> Load:
+def write_sends(count: int, *, port: int, key: str, phones: int = 2_000) -> list[bytes]:
+    """Whole requests to POST /v1/messages, to as many phones in turn."""
+    made = []
+    for number in range(count):
+        body = json.dumps({"to": phone_of(number, phones), "text": text_of(number)}).encode()
+        head = (
+            f"POST /v1/messages HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        made.append(head.encode() + body)
+    return made
+
+
+def write_gets(path: str, count: int, *, port: int, key: str) -> list[bytes]:
+    """The same question `count` times."""
+    return [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\r\n".encode()] * count
+
+
+def text_of(number: int) -> str:
+    return f"Hi, is my order {number} ready? I can come by this afternoon."
+
+
+def phone_of(number: int, phones: int) -> str:
+    return f"+1415{5_000_000 + number % phones}"
+
+
+async def press(
+    requests: list[bytes], *, port: int, per_s: float | None = None, connections: int = CONNECTIONS
+) -> Load:
     """Sends everything: each connection one at a time or, with `per_s`, each request at its moment."""
     load = Load()
     loop = asyncio.get_running_loop()
     waiting: Iterator[tuple[int, bytes]] = iter(enumerate(requests))
     begun = time.perf_counter()
     clients = []
-    for _ in range(CONNECTIONS):
+    for _ in range(connections):
         _, client = await loop.create_connection(lambda: _Client(load, waiting, begun, per_s), "127.0.0.1", port)
         clients.append(client)
     begun = time.perf_counter()
@@ -91,6 +122,16 @@ async def press(requests: list[bytes], *, port: int, per_s: float | None = None)
     await asyncio.gather(*(client.finished for client in clients))
     load.elapsed_s = time.perf_counter() - begun
     return load
+
+
+async def get(path: str, *, port: int, key: str) -> bytes:
+    """The answer to one question, head and body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    (request,) = write_gets(path, 1, port=port, key=key)
+    writer.write(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    answer = await reader.read()
+    writer.close()
+    return answer
 
 
 class _Client(asyncio.Protocol):
@@ -138,13 +179,12 @@ class _Client(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].lower()
-            at = head.find(b"content-length: ")
-            length = int(head[at + 16 : (head + b"\r\n").find(b"\r\n", at)]) if at >= 0 else 0
+            length = _body_bytes(head)
             if len(self._buffer) < end + 4 + length:
                 return
             self._buffer = self._buffer[end + 4 + length :]
             self._load.latencies_s.append(time.perf_counter() - self._sent_at.popleft())
-            if head.startswith(b"http/1.1 200"):
+            if head.startswith(b"http/1.1 2"):
                 self._load.answered += 1
             else:
                 self._load.refused += 1
@@ -155,12 +195,68 @@ class _Client(asyncio.Protocol):
             self.finished.set_result(None)
 
 
-class Desktop(asyncio.Protocol):
-    """An agent desktop that says 204 to everything and counts."""
+class FarEnd:
+    """A server that reads requests, answers each at once, and counts those that matter."""
 
-    told = 0
+    def __init__(self, *, counts: Callable[[bytes], bool], answer: Callable[[], bytes]) -> None:
+        self.counts = counts
+        self.answer = answer
+        self.told = 0
+        self.url = ""
 
-    def __init__(self) -> None:
+    async def until_told(self, count: int, *, limit_s: float = 120.0) -> None:
+        async with asyncio.timeout(limit_s):
+            while self.told < count:
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def desktop() -> AsyncIterator[FarEnd]:
+    """An agent desktop that says 204 to everything, and counts the texts."""
+    async with _far_end(
+        lambda request: b'"type":"message.received"' in request, lambda: b"HTTP/1.1 204 No Content\r\n\r\n"
+    ) as end:
+        yield end
+
+
+@asynccontextmanager
+async def twilio() -> AsyncIterator[FarEnd]:
+    """A carrier that takes every text, and counts them."""
+    numbers = itertools.count()
+
+    def accept() -> bytes:
+        body = b'{"sid":"SM%032x","status":"queued","num_segments":"1","error_code":null}' % next(numbers)
+        return b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+            len(body),
+            body,
+        )
+
+    async with _far_end(lambda _: True, accept) as end:
+        yield end
+
+
+@asynccontextmanager
+async def plain(body: bytes = b"") -> AsyncIterator[FarEnd]:
+    """Says 200 and always the same, and counts every request."""
+    said = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    async with _far_end(lambda _: True, lambda: said) as end:
+        yield end
+
+
+@asynccontextmanager
+async def _far_end(counts: Callable[[bytes], bool], answer: Callable[[], bytes]) -> AsyncIterator[FarEnd]:
+    end = FarEnd(counts=counts, answer=answer)
+    server = await asyncio.get_running_loop().create_server(lambda: _Answering(end), "127.0.0.1", 0)
+    end.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield end
+    finally:
+        server.close()
+
+
+class _Answering(asyncio.Protocol):
+    def __init__(self, end: FarEnd) -> None:
+        self._end = end
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -169,12 +265,16 @@ class Desktop(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end].lower()
-            at = head.find(b"content-length: ")
-            length = int(head[at + 16 : (head + b"\r\n").find(b"\r\n", at)]) if at >= 0 else 0
-            if len(self._buffer) < end + 4 + length:
+            whole = end + 4 + _body_bytes(self._buffer[:end].lower())
+            if len(self._buffer) < whole:
                 return
-            if b'"type":"message.received"' in self._buffer[end : end + 200]:
-                Desktop.told += 1
-            self._buffer = self._buffer[end + 4 + length :]
-            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            if self._end.counts(self._buffer[:whole]):
+                self._end.told += 1
+            self._buffer = self._buffer[whole:]
+            self._transport.write(self._end.answer())
+
+
+def _body_bytes(head: bytes) -> int:
+    """`head` in small letters, as far as its last line."""
+    at = head.find(b"content-length:")
+    return int(head[at + 15 : (head + b"\r\n").find(b"\r\n", at)]) if at >= 0 else 0

@@ -1,8 +1,8 @@
-"""`make bench`: what smsbridge costs, as ratios against a bare aiohttp handler measured in the same run.
+"""`make bench`: what smsbridge costs, against a bare aiohttp handler measured in the same run where that says most.
 
-Machines are shared and noisy, so absolute figures mean little: yardstick and bridge are measured in turn, pair by pair,
-and the median of the pairs' ratios is printed with its spread. The server has one core and the load the other; logging
-is on, as in production.
+Machines are shared and noisy, so absolute figures mean little: what is compared is measured in turn, pair by pair, and
+the median of the pairs is printed with its spread. The server has one core and the load the other; logging is on, as in
+production.
 """
 
 from __future__ import annotations
@@ -10,235 +10,230 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import socket
-import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from load import ACCOUNT_SID, CONNECTIONS, SENDER, TOKEN, Desktop, Load, press, write_webhooks
+from backlog import claims_per_s
+from daemons import measure_daemons
+from figures import Figure, Table
+from load import CONNECTIONS, FarEnd, Load, desktop, press, twilio, write_gets, write_webhooks
+from outbound import sends_per_s
+from past import FAR_MS, RARE_WORD, contact_id, write_jobs, write_messages
+from servers import LOAD_CORE, Running, bare, bridge, make_api_key
 
-HERE = Path(__file__).parent
-MESSAGES_STORED = 1_000_000
-JOBS_WAITING = 100_000
+IDLE_S = 2.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="*", metavar="FIGURE", help=f"these only, of: {', '.join(MEASURES)}")
     parser.add_argument("--pairs", type=int, default=5, help="how often each pair is measured (default 5)")
-    parser.add_argument("--requests", type=int, default=6_000, help="webhooks for each measurement (default 6000)")
-    parser.add_argument("--stored", type=int, default=MESSAGES_STORED, help="messages in the full store")
+    parser.add_argument("--requests", type=int, default=6_000, help="requests for each measurement (default 6000)")
+    parser.add_argument("--stored", type=int, default=1_000_000, help="messages in the full store (default 1000000)")
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[-1]})
-    bench = Bench(options.pairs, options.requests, options.stored, server_core=cores[0])
-    print(
-        f"{options.pairs} pairs of {options.requests} webhooks over {CONNECTIONS} connections; medians (lowest to highest)"
-    )
-    asyncio.run(bench.run())
+    if unknown := set(options.only) - set(MEASURES):
+        parser.error(f"no such figure: {', '.join(unknown)}")
+    os.sched_setaffinity(0, LOAD_CORE)
+    bench = Bench(options.pairs, options.requests, options.stored)
+    print(f"{options.pairs} pairs of {options.requests} requests over {CONNECTIONS} connections\n")
+    bench.table.begin()
+    for name in options.only or MEASURES:
+        asyncio.run(MEASURES[name](bench))
 
 
 class Bench:
-    def __init__(self, pairs: int, requests: int, stored: int, *, server_core: int) -> None:
+    def __init__(self, pairs: int, requests: int, stored: int) -> None:
+        self.table = Table()
         self._pairs = pairs
         self._requests = requests
         self._stored = stored
-        self._core = server_core
         self._run = int(time.time()) & 0xFFFFFF
 
-    async def run(self) -> None:
-        per_s = await self._inbound_ack()
-        await self._webhook_to_desktop()
-        await self._ack_at_half_load(per_s)
-        await self._full_store()
-
-    async def _inbound_ack(self) -> float:
-        ratios, speeds = [], []
+    async def ack(self) -> None:
+        ratios, per_s = [], []
         for _ in range(self._pairs):
-            with self._bare() as port:
-                bare = await self._press(port)
-            with tempfile.TemporaryDirectory() as folder, self._bridge(Path(folder)) as port:
-                ours = await self._press(port)
-            ratios.append(ours.per_s / bare.per_s)
-            speeds.append(ours.per_s)
-        _say("durable inbound ack / bare handler", ratios, "≥ 0.30", f"{statistics.median(speeds):,.0f} a second here")
-        return statistics.median(speeds)
-
-    async def _webhook_to_desktop(self) -> None:
-        ratios, speeds = [], []
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(Desktop, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/events"
-        for _ in range(self._pairs):
-            with self._bare() as port:
-                bare = await self._press(port)
-            with tempfile.TemporaryDirectory() as folder, self._bridge(Path(folder), desktop=url) as port:
-                Desktop.told = 0
-                begun = time.perf_counter()
-                pressed = await self._press(port)
-                while Desktop.told < pressed.answered:
-                    await asyncio.sleep(0.01)
-                elapsed_s = time.perf_counter() - begun
-            speeds.append(pressed.answered / elapsed_s)
-            ratios.append(speeds[-1] / bare.per_s)
-        server.close()
-        _say("webhook to desktop / bare handler", ratios, "≥ 0.14", f"{statistics.median(speeds):,.0f} a second here")
+            with bare() as yardstick:
+                best = await self._press(yardstick)
+            with bridge() as ours:
+                load = await self._press(ours)
+            ratios.append(load.per_s / best.per_s)
+            per_s.append(load.per_s)
+        self._say("durable inbound acknowledgement / bare handler", ratios, reach=0.30, note=_per_s(per_s))
+        await self._ack_at_half_load(statistics.median(per_s))
 
     async def _ack_at_half_load(self, per_s: float) -> None:
         p50, p99 = [], []
         for _ in range(self._pairs):
-            with tempfile.TemporaryDirectory() as folder, self._bridge(Path(folder)) as port:
-                await self._press(port, count=500)
-                load = await self._press(port, count=self._requests // 2, per_s=per_s / 2)
+            with bridge() as ours:
+                await self._press(ours, count=self._requests // 10)
+                load = await self._press(ours, count=self._requests // 2, per_s=per_s / 2)
             p50.append(load.percentile_ms(0.5))
             p99.append(load.percentile_ms(0.99))
-        _say("ack p99 at half load, ms", p99, "≤ 25", f"p50 {statistics.median(p50):.1f} ms", digits=1)
+        self._say(
+            "acknowledgement at half load, 99th percentile",
+            p99,
+            reach=25,
+            at_most=True,
+            unit=" ms",
+            digits=1,
+            note=f"median {statistics.median(p50):.1f} ms",
+        )
 
-    async def _full_store(self) -> None:
-        ratios = []
-        with tempfile.TemporaryDirectory() as folder:
-            full = Path(folder)
-            with self._bridge(full):
-                pass  # makes the schema
-            _fill(full / "data" / "smsbridge.sqlite3", self._stored, self._stored * JOBS_WAITING // MESSAGES_STORED)
+    async def to_desktop(self) -> None:
+        ratios, per_s = [], []
+        async with desktop() as crm:
             for _ in range(self._pairs):
-                with tempfile.TemporaryDirectory() as empty, self._bridge(Path(empty)) as port:
-                    of_empty = await self._press(port)
-                with self._bridge(full) as port:
-                    of_full = await self._press(port)
-                ratios.append(of_empty.per_s / of_full.per_s)
-        _say(f"cost with {self._stored:,} messages stored / with none", ratios, "≤ 1.3", "")
+                with bare() as yardstick:
+                    best = await self._press(yardstick)
+                with bridge(desktop_url=crm.url) as ours:
+                    per_s.append(await self._until_told(ours, crm))
+                ratios.append(per_s[-1] / best.per_s)
+        self._say("webhook to desktop, end to end / bare handler", ratios, reach=0.14, note=_per_s(per_s))
 
-    async def _press(self, port: int, *, count: int | None = None, per_s: float | None = None) -> Load:
+    async def outbound(self) -> None:
+        ratios, per_s = [], []
+        async with twilio() as carrier:
+            for _ in range(self._pairs):
+                with bare() as yardstick:
+                    best = await self._press(yardstick)
+                with bridge(carrier_url=carrier.url) as ours:
+                    per_s.append(await sends_per_s(ours, carrier, self._requests // 2))
+                ratios.append(per_s[-1] / best.per_s)
+        self._say("outbound: accepted, sent, recorded / bare handler", ratios, note=_per_s(per_s))
+
+    async def full_store(self) -> None:
+        """A text to the desktop where a million have been said and many jobs of the same queue wait for another day."""
+        ratios = []
+        jobs = self._stored // 10
+        async with desktop() as crm:
+            with tempfile.TemporaryDirectory() as name:
+                full = Path(name)
+                with bridge(folder=full):
+                    pass  # makes the schema
+                write_messages(full, self._stored, people=20_000)
+                write_jobs(full, jobs, queue="deliver:crm", lanes=20_000, due_at_ms=FAR_MS)
+                for _ in range(self._pairs):
+                    with bridge(desktop_url=crm.url) as empty:
+                        of_empty = await self._until_told(empty, crm)
+                    with bridge(folder=full, desktop_url=crm.url) as ours:
+                        of_full = await self._until_told(ours, crm)
+                    ratios.append(of_empty / of_full)
+        self._say(
+            f"cost of a text to the desktop with {self._stored:,} messages and {jobs:,} waiting jobs / with none",
+            ratios,
+            reach=1.3,
+            at_most=True,
+        )
+
+    async def backlog(self) -> None:
+        """Claiming and closing where all that wait are due at once: a desktop is back after a day."""
+        ratios, per_s = [], []
+        few, many = self._stored // 100, self._stored
+        each = few // (2 * self._pairs)  # so that the small one lasts for all pairs
+        with tempfile.TemporaryDirectory() as name:
+            folders = {count: Path(name) / str(count) for count in (few, many)}
+            for count, folder in folders.items():
+                folder.mkdir()
+                with bridge(folder=folder):
+                    pass
+                write_jobs(folder, count, queue="deliver:crm", lanes=max(1, count // 10), due_at_ms=1)
+            for _ in range(self._pairs):
+                of_few = await claims_per_s(folders[few], "deliver:crm", each)
+                per_s.append(await claims_per_s(folders[many], "deliver:crm", each))
+                ratios.append(of_few / per_s[-1])
+        self._say(
+            f"cost of claiming and closing a job of {many:,} that are due / of {few:,}",
+            ratios,
+            reach=1.3,
+            at_most=True,
+            note=_per_s(per_s),
+        )
+
+    async def transcript(self) -> None:
+        """One contact with a tenth of all that was said, whose rows lie between everybody's."""
+        of_contact = self._stored // 10
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            with bridge(folder=folder):
+                pass
+            write_messages(folder, self._stored, people=10)
+            path = f"/v1/contacts/{contact_id(0)}/transcript"
+            with bridge(folder=folder) as ours:
+                key = make_api_key(ours)
+
+                async def ask(path: str, count: int) -> list[float]:
+                    load = await press(write_gets(path, count, port=ours.port, key=key), port=ours.port, connections=1)
+                    assert not load.refused, path
+                    return [each * 1000 for each in load.latencies_s]
+
+                pages = await ask(f"{path}?limit=50&before={self._stored // 2}", 4 * self._pairs)
+                finds = await ask(f"{path}?limit=50&query={RARE_WORD}", self._pairs)
+                everywhere = await ask(f"/v1/search?query={RARE_WORD}", self._pairs)
+        milliseconds: dict[str, Any] = {"at_most": True, "unit": " ms", "digits": 1}
+        self._say(f"a page of a transcript of {of_contact:,} messages", pages, reach=20, **milliseconds)
+        self._say("a search in it for a word that only the oldest has", finds, reach=100, **milliseconds)
+        self._say(f"the same in all {self._stored:,} messages of the store", everywhere, **milliseconds)
+
+    async def idle(self) -> None:
+        ready_s, rss_mb = [], []
+        with bridge():
+            pass  # compiles what was never compiled
+        for _ in range(self._pairs):
+            with bridge() as ours:
+                ready_s.append(ours.ready_s)
+                await asyncio.sleep(IDLE_S)
+                rss_mb.append(ours.rss_mb)
+        self._say("start to ready", ready_s, reach=1.0, at_most=True, unit=" s")
+        self._say("idle memory (resident)", rss_mb, reach=70, at_most=True, unit=" MB", digits=1)
+
+    async def daemons(self) -> None:
+        for figure in await measure_daemons(self._pairs, self._requests // 3, self._press):
+            self.table.add(figure)
+
+    async def _press(
+        self,
+        server: Running,
+        *,
+        count: int | None = None,
+        per_s: float | None = None,
+        connections: int = CONNECTIONS,
+    ) -> Load:
         self._run += 1
-        load = await press(write_webhooks(count or self._requests, port=port, run=self._run), port=port, per_s=per_s)
+        webhooks = write_webhooks(count or self._requests, port=server.port, run=self._run)
+        load = await press(webhooks, port=server.port, per_s=per_s, connections=connections)
         if load.refused:
             raise SystemExit(f"{load.refused} webhooks were refused: the figures would mean nothing")
         return load
 
-    @contextmanager
-    def _bare(self) -> Iterator[int]:
-        port = _free_port()
-        with self._server([sys.executable, str(HERE / "bare.py"), str(port)], port):
-            yield port
+    async def _until_told(self, ours: Running, crm: FarEnd) -> float:
+        """Texts a second, from the first webhook to the last one that the desktop was told of."""
+        crm.told = 0
+        begun = time.perf_counter()
+        load = await self._press(ours)
+        await crm.until_told(load.answered)
+        return load.answered / (time.perf_counter() - begun)
 
-    @contextmanager
-    def _bridge(self, folder: Path, *, desktop: str = "") -> Iterator[int]:
-        port = _free_port()
-        crm = (
-            f'[desktops.crm]\ntype = "webhook"\nurl = "{desktop}"\nsecret = "whsec_{"QUFB" * 11}"\n' if desktop else ""
-        )
-        config = folder / "smsbridge.toml"
-        config.write_text(
-            f'public_url = "http://127.0.0.1:{port}"\ndata_dir = "data"\n'
-            f'[interactions]\ndesktop = "{"crm" if desktop else "desk"}"\n'
-            f'[server]\nport = {port}\n[log]\nformat = "json"\n'
-            f'[carriers.twilio]\ntype = "twilio"\naccount_sid = "{ACCOUNT_SID}"\nauth_token = "{TOKEN}"\n'
-            f'[[senders]]\nnumber = "{SENDER}"\ncarrier = "twilio"\n[desktops.desk]\ntype = "desk"\n{crm}',
-            "utf-8",
-        )
-        with self._server([sys.executable, "-m", "smsbridge", "serve", "--config", str(config)], port, folder / "log"):
-            yield port
-
-    @contextmanager
-    def _server(self, command: list[str], port: int, log: Path | None = None) -> Iterator[None]:
-        with (log or Path(os.devnull)).open("ab") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out)
-            os.sched_setaffinity(process.pid, {self._core})
-            try:
-                _wait_for(port, process)
-                yield
-            finally:
-                process.terminate()
-                process.wait(60)
+    def _say(self, what: str, readings: list[float], **more: Any) -> None:
+        self.table.add(Figure(what=what, readings=readings, **more))
 
 
-def _fill(file: Path, messages: int, jobs: int) -> None:
-    """A store with a past: `messages` in 20,000 conversations, and `jobs` waiting for a day that is far away."""
-    series = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)"
-    people = min(20_000, messages)
-    with sqlite3.connect(file, isolation_level=None) as db:
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute("BEGIN")
-        db.execute(
-            f"{series} INSERT INTO contacts (id, number, created_at_ms, updated_at_ms, search_text) "
-            "SELECT 'con_' || printf('%026d', i), '+1628' || (5000000 + i), 1, 1, '+1628' || (5000000 + i) FROM n",
-            (people,),
-        )
-        db.execute(
-            f"{series} INSERT INTO conversations (id, contact_id, contact_number, sender, account, created_at_ms, "
-            "last_message_at_ms) SELECT 'cnv_' || printf('%026d', i), 'con_' || printf('%026d', i), "
-            "'+1628' || (5000000 + i), ?, 'twilio', 1, 1 FROM n",
-            (people, SENDER),
-        )
-        db.execute(
-            f"{series} INSERT INTO interactions (id, conversation_id, contact_id, contact_number, sender, account, "
-            "desktop, direction, state, opened_at_ms, last_activity_ms) SELECT 'int_' || printf('%026d', i), "
-            "'cnv_' || printf('%026d', i), 'con_' || printf('%026d', i), '+1628' || (5000000 + i), ?, 'twilio', 'desk', "
-            "'inbound', 'done', 1, 1 FROM n",
-            (people, SENDER),
-        )
-        db.execute(
-            f"{series} INSERT INTO messages (id, direction, conversation_id, interaction_id, contact_id, contact_number, "
-            "sender, account, text, status, carrier_message_id, created_at_ms) SELECT 'msg_' || printf('%026d', i), "
-            f"'inbound', 'cnv_' || printf('%026d', i % {people}), 'int_' || printf('%026d', i % {people}), "
-            f"'con_' || printf('%026d', i % {people}), '+1628' || (5000000 + i % {people}), ?, 'twilio', "
-            "'an old text, number ' || i, 'received', 'SMff' || printf('%030x', i * 7919), 1 FROM n",
-            (messages, SENDER),
-        )
-        db.execute(
-            f"{series} INSERT INTO transcript (contact_id, conversation_id, interaction_id, kind, ref, is_inbound, at_ms, "
-            f"search_text) SELECT 'con_' || printf('%026d', i % {people}), 'cnv_' || printf('%026d', i % {people}), "
-            f"'int_' || printf('%026d', i % {people}), 'message', 'msg_' || printf('%026d', i), 1, 1, "
-            "'an old text, number ' || i FROM n",
-            (messages,),
-        )
-        far = 4_000_000_000_000
-        db.execute(
-            f"{series} INSERT INTO jobs (kind, queue, lane, ref, due_at_ms, created_at_ms) "
-            "SELECT 'deliver', 'deliver:desk', 'deliver:desk:old' || i % 20000, '0', ?, 1 FROM n",
-            (jobs, far),
-        )
-        db.execute(
-            "INSERT INTO lanes (lane, queue, due_at_ms) SELECT DISTINCT lane, 'deliver:desk', ? FROM jobs "
-            "WHERE lane LIKE 'deliver:desk:old%'",
-            (far,),
-        )
-        db.execute("COMMIT")
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def _per_s(readings: list[float]) -> str:
+    return f"{statistics.median(readings):,.0f} a second here"
 
 
-def _say(what: str, figures: list[float], reach: str, note: str, *, digits: int = 2) -> None:
-    middle, low, high = statistics.median(figures), min(figures), max(figures)
-    spread = f"({low:.{digits}f} to {high:.{digits}f})"
-    print(f"  {what:<54} {middle:>6.{digits}f} {spread:<17} reach {reach:<7} {note}", flush=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended at its start")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise SystemExit(f"nothing listens on {port}")
-
+MEASURES = {
+    "ack": Bench.ack,
+    "desktop": Bench.to_desktop,
+    "outbound": Bench.outbound,
+    "full-store": Bench.full_store,
+    "backlog": Bench.backlog,
+    "transcript": Bench.transcript,
+    "idle": Bench.idle,
+    "daemons": Bench.daemons,
+}
 
 if __name__ == "__main__":
     main()

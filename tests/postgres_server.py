@@ -73,6 +73,11 @@ class PostgresServer:
         """`immediate` is as if the machine had been switched off."""
         _run("pg_ctl", "-w", "-D", str(self._data), "-m", how, "stop")
 
+    @property
+    def pid(self) -> int:
+        """Of the process whose children do the work."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def let_in(self, line: str) -> None:
         """A line of pg_hba.conf that goes before the others."""
         file = self._data / "pg_hba.conf"

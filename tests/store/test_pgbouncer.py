@@ -19,6 +19,7 @@ from smsbridge.contracts.store import Commit, Tx
 from smsbridge.store.postgres import PostgresStore
 from store import made
 from store.made import NOW
+from store.test_postgres import count_prepared
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="PgBouncer is not installed: the store is not tested behind it")
@@ -162,3 +163,7 @@ async def test_who_cannot_be_notified_asks_four_times_a_second(one: PostgresStor
     assert (await other.healthy())["wake_up"] == "polling"
     listening = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
     assert not one._news._telling.rows(listening)
+
+
+async def test_nothing_is_prepared_in_sessions_that_are_handed_out(one: PostgresStore) -> None:
+    assert await one.write(count_prepared) == 0

@@ -550,3 +550,17 @@ async def test_a_bug_in_the_thread_that_wakes_the_others_ends_the_daemon_and_is_
     async with asyncio.timeout(20):
         await store.broken.wait()
     assert seen
+
+
+def count_prepared(tx: Tx) -> int:
+    """Of the session that this transaction runs in, after one statement was used again and again."""
+    for _ in range(5):
+        tx.meta("anything")
+    cursor = tx._rows._cursor  # type: ignore[attr-defined]
+    [count] = cursor.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
+    return int(count)
+
+
+async def test_writers_prepare_their_statements_and_readers_do_not(one: PostgresStore) -> None:
+    assert await one.write(count_prepared) > 0
+    assert await one.read(count_prepared) == 0

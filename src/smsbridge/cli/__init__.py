@@ -17,7 +17,7 @@ import click
 from smsbridge import __version__
 
 VERBS: Final = {
-    "demo": ("run", "Try everything on this computer: no account, no phone, nothing leaves it."),
+    "demo": ("demo", "Try everything on this computer: no account, no phone, nothing leaves it."),
     "init": ("configure", "Write a smsbridge.toml, and .env for the secrets. Nothing is overwritten."),
     "check-config": ("configure", "Tell everything that is wrong with the configuration, and its cure."),
     "config": ("configure", "Look at the settings."),

@@ -1,4 +1,4 @@
-"""serve and demo."""
+"""serve, and how a bridge is run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,9 @@ from smsbridge.cli.shared import (
     print_warnings,
     with_config,
 )
-from smsbridge.config import PORT, ConfigProblems
+from smsbridge.config import ConfigProblems
 from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable
-from smsbridge.demo import DemoOptions, run_demo
 from smsbridge.log import set_up_logging
-from smsbridge.simulator import read_faults
 
 
 @click.command()
@@ -38,62 +36,21 @@ def serve(config: Path | None) -> None:
     settings = loaded.settings
     set_up_logging(level=settings.log.level, style=settings.log.format)
     print_warnings(loaded.warnings)
-    with _explained(f"{settings.server.host}:{settings.server.port}", settings.store_url), _runner() as runner:
+    with explained(f"{settings.server.host}:{settings.server.port}", settings.store_url), new_runner() as runner:
         sys.exit(runner.run(app.serve(loaded)))
 
 
-@click.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0 takes any free one.")
-@click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="Gets addresses and keys, as JSON.")
-@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
-@click.option("--store-url", default="", metavar="URL", help="Keep texts in this PostgreSQL database instead.")
-@click.option("--chaos", default="", metavar="TEXT", help='What goes wrong, and how often in 100: "drop=10,dup=20".')
-@click.option("--carrier", type=click.Choice(["twilio"]), default="twilio", show_default=True, help="Whom to simulate.")
-@click.option("--quiet", is_flag=True, help="Do not show what goes over the wire.")
-@click.option("--curl", is_flag=True, help="Print commands that go the whole way by hand.")
-def demo(
-    *,
-    port: int,
-    ready_file: Path | None,
-    keep: Path | None,
-    store_url: str,
-    chaos: str,
-    carrier: str,
-    quiet: bool,
-    curl: bool,
-) -> None:
-    """Try everything on this computer: no account, no phone, nothing leaves it."""
-    del carrier  # there is one so far
-    try:
-        faults = read_faults(chaos) if chaos else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--chaos") from None
-    options = DemoOptions(
-        port=port,
-        ready_file=ready_file,
-        keep=keep,
-        store_url=store_url,
-        faults=faults,
-        say=click.echo,
-        show_traffic=not quiet,
-        curl=curl,
-    )
-    set_up_logging(level="warning")
-    with _explained(f"127.0.0.1:{port}", store_url), _runner() as runner:
-        sys.exit(runner.run(run_demo(options)))
+COMMANDS: Final = {"serve": serve}
 
 
-COMMANDS: Final = {"serve": serve, "demo": demo}
-
-
-def _runner() -> asyncio.Runner:
+def new_runner() -> asyncio.Runner:
     """On uvloop where it is installed (the extra `speed`), else on the standard loop."""
     factory: Callable[[], Any] | None = import_module("uvloop").new_event_loop if find_spec("uvloop") else None
     return asyncio.Runner(loop_factory=factory)
 
 
 @contextmanager
-def _explained(address: str, store_url: str) -> Iterator[None]:
+def explained(address: str, store_url: str) -> Iterator[None]:
     """What keeps a bridge from starting, as one sentence and an exit code. A bug keeps its traceback."""
     cure = "Check that PostgreSQL runs, and store.url." if store_url else _CHECK_FOLDER
     try:

@@ -5,8 +5,8 @@ row PostgreSQL refuses the later one, and whoever was overtaken is run again: so
 changed by somebody else before it was written. Two that must notice each other although they change no row in common
 meet in a stripe (messages.sql), in the lane (jobs.sql) or in the contact (journal.sql).
 
-Nothing here needs a session: no setting, lock or prepared statement outlives a transaction, so PgBouncer may hand out
-connections by transaction. Only the wake-up (news.py) would like one, and does without.
+Nothing here needs a session: no setting or lock outlives a transaction, so PgBouncer may hand out connections by
+transaction. Two would like one and do without: the wake-up (news.py), and whoever prepares statements (line.py).
 
 Sources: https://www.postgresql.org/docs/current/transaction-iso.html#XACT-REPEATABLE-READ
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-SNAPSHOT (pg_xact_status)
@@ -252,7 +252,7 @@ class PostgresStore:
         """This thread's connection; what breaks it is told as StoreUnavailable, and the next one is new."""
         line: Line | None = getattr(self._lines, name, None)
         if line is None:
-            line = Line(self._url, longest_s=longest_s)
+            line = Line(self._url, longest_s=longest_s, prepares=name == "write")
             setattr(self._lines, name, line)
             self._all_lines.add(line)
         with line.busy():

@@ -36,7 +36,12 @@ _MAX_SEQ: Final = 2**53 - 1
 
 
 class Model(BaseModel):
-    """A model whose JSON Schema is free of what pydantic adds and no reader needs."""
+    """A model whose JSON Schema is free of what pydantic adds and no reader needs.
+
+    What validates it is made when it is first used: most are only described, and making them all costs a start 0.1 s.
+    """
+
+    model_config = ConfigDict(defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -1,0 +1,59 @@
+"""demo: in a file of its own, because a bridge in production needs neither the simulator nor what draws its samples."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from smsbridge.cli.run import explained, new_runner
+from smsbridge.config import PORT
+from smsbridge.demo import DemoOptions, run_demo
+from smsbridge.log import set_up_logging
+from smsbridge.simulator import read_faults
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=PORT, show_default=True, help="0 takes any free one.")
+@click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="Gets addresses and keys, as JSON.")
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
+@click.option("--store-url", default="", metavar="URL", help="Keep texts in this PostgreSQL database instead.")
+@click.option("--chaos", default="", metavar="TEXT", help='What goes wrong, and how often in 100: "drop=10,dup=20".')
+@click.option("--carrier", type=click.Choice(["twilio"]), default="twilio", show_default=True, help="Whom to simulate.")
+@click.option("--quiet", is_flag=True, help="Do not show what goes over the wire.")
+@click.option("--curl", is_flag=True, help="Print commands that go the whole way by hand.")
+def demo(
+    *,
+    port: int,
+    ready_file: Path | None,
+    keep: Path | None,
+    store_url: str,
+    chaos: str,
+    carrier: str,
+    quiet: bool,
+    curl: bool,
+) -> None:
+    """Try everything on this computer: no account, no phone, nothing leaves it."""
+    del carrier  # there is one so far
+    try:
+        faults = read_faults(chaos) if chaos else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--chaos") from None
+    options = DemoOptions(
+        port=port,
+        ready_file=ready_file,
+        keep=keep,
+        store_url=store_url,
+        faults=faults,
+        say=click.echo,
+        show_traffic=not quiet,
+        curl=curl,
+    )
+    set_up_logging(level="warning")
+    with explained(f"127.0.0.1:{port}", store_url), new_runner() as runner:
+        sys.exit(runner.run(run_demo(options)))
+
+
+COMMANDS: Final = {"demo": demo}
