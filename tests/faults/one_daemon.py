@@ -48,6 +48,15 @@ PATIENCE_S = 60.0
 """How long anything is waited for that must come: on a slow and busy machine, too."""
 
 
+_AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Not a shell: dash knows no file beyond 9."""
+
+
 @dataclass
 class Verdict:
     """What a run came to. Every list must be empty."""
@@ -171,7 +180,7 @@ class OneDaemon:
         if self._held is not None:
             # What systemd does: the socket as file 3, and the process told that it is meant.
             fd = self._held.fileno()
-            command = ["sh", "-c", f'exec 3<&{fd}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", *command]
+            command = [sys.executable, "-c", _AS_SYSTEMD, str(fd), *command]
             more["pass_fds"] = (fd,)
         with (self.folder / "log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out, env=clean | self.environment, **more)

@@ -32,7 +32,7 @@ def open_postgres(folder: Path, number: int) -> OpenStore:
 
 
 on_sqlite = pytest.mark.parametrize("make_world", [open_sqlite], indirect=True, ids=["sqlite"])
-"""For what is looked at in the file itself."""
+"""For what is looked at in the file itself, and for a few long ones."""
 
 
 @pytest.fixture(params=[open_sqlite, open_postgres], ids=["sqlite", "postgres"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from fakes import ANN, OUR_NUMBER, World
+from flows.conftest import on_sqlite
 from smsbridge.contracts.disk import Room
 from smsbridge.domain.errors import NoRoom
 from smsbridge.domain.message import AttachmentState, NoticeKind
@@ -76,6 +77,7 @@ async def test_a_picture_waits_for_room_without_being_downloaded_and_comes_withi
     assert await world.notices() == []
 
 
+@on_sqlite  # a matter of the flow, and long
 async def test_a_picture_that_finds_no_room_for_a_day_is_given_up_and_the_agent_told(world: World) -> None:
     world.network.files = {PICTURE: PNG}
     world.disk.media_room = Room.NONE

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from fakes import ANN, BOB, OUR_NUMBER, World, lost, ok, refused
+from flows.conftest import on_sqlite
 from smsbridge.carriers.twilio import Twilio
 from smsbridge.contracts.bridge import Account, Policy
 from smsbridge.contracts.carrier import AccountUrls
@@ -451,6 +452,7 @@ async def test_a_text_that_waits_for_its_turn_long_is_told_of(make_world: MakeWo
     assert (notice.kind, notice.cause) == (NoticeKind.DELAYED, Cause.RATE_LIMITED)
 
 
+@on_sqlite  # a matter of the flow, and long
 async def test_a_thousand_that_wait_for_their_turn_ask_once_each(make_world: MakeWorld) -> None:
     """And not all of them whenever one may go, which would be half a million times."""
     world = make_world(rate_per_s=1)

@@ -200,6 +200,7 @@ async def test_texts_with_a_final_receipt_are_not_asked_about(world: World) -> N
     assert await world.store.read(lambda tx: tx.next_due_ms(lanes.send_queue("plain"))) is None
 
 
+@on_sqlite  # a matter of the flow, and long
 async def test_any_number_of_them_is_found_each_once(world: World) -> None:
     world.network.answer = saying(None)
     for _ in range(250):
