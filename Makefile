@@ -33,7 +33,7 @@ walls: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 faults: $(VENV)/.installed-dev ## the long versions of the fault tests, each with its counts (about ten minutes)
 	$(BIN)/pytest -m slow -s tests/faults
