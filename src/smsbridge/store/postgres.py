@@ -31,6 +31,7 @@ from psycopg import errors
 
 from smsbridge.contracts.store import Commit, StoreTooNew, StoreUnavailable, Tx
 from smsbridge.store.line import Line, connect, words
+from smsbridge.store.listeners import Listeners
 from smsbridge.store.news import EVENTS_TO_A_TRANSACTION, News
 from smsbridge.store.queries import load_migrations, load_postgres_queries
 from smsbridge.store.tx import SqlTx
@@ -88,12 +89,12 @@ class PostgresStore:
         self._idle.set()
         self._away_until = 0.0
         self._is_closed = False
-        self._listeners: list[Callable[[Commit], None]] = []
+        self._listeners = Listeners()
         self._loop = asyncio.get_running_loop()
         self._news = News(
             url,
             daemon=self.daemon,
-            hear=lambda commit: self._loop.call_soon_threadsafe(self._hear, commit),
+            hear=lambda commit: self._loop.call_soon_threadsafe(self._listeners.tell, commit),
             give_up=lambda: self._loop.call_soon_threadsafe(self.broken.set),
         )
         self._all_lines |= self._news.lines
@@ -148,13 +149,7 @@ class PostgresStore:
         return await self._loop.run_in_executor(self._readers, self._read, work)
 
     def subscribe(self, listener: Callable[[Commit], None]) -> Callable[[], None]:
-        self._listeners.append(listener)
-
-        def leave() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return leave
+        return self._listeners.add(listener)
 
     async def healthy(self) -> Mapping[str, Any]:
         started = time.monotonic()
@@ -209,7 +204,7 @@ class PostgresStore:
             if self.on_commit_seconds is not None:
                 self.on_commit_seconds(time.monotonic() - started, 1)
         if tx.queues:
-            self._loop.call_soon_threadsafe(self._hear, Commit(queues=frozenset(tx.queues)))
+            self._loop.call_soon_threadsafe(self._listeners.tell, Commit(queues=frozenset(tx.queues)))
         if tx.queues or tx.event_seq:
             self._news.tell(tx.queues, has_events=bool(tx.event_seq))
         return result
@@ -288,10 +283,6 @@ class PostgresStore:
     def _refuse_if_away(self) -> None:
         if time.monotonic() < self._away_until:
             raise StoreUnavailable("the database cannot be reached")
-
-    def _hear(self, commit: Commit) -> None:
-        for listener in tuple(self._listeners):
-            listener(commit)
 
 
 def _begin(line: Line, statements: str) -> str:

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from smsbridge.contracts.store import Commit, StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.store.listeners import Listeners
 from smsbridge.store.places import REFUSED_FILE_SYSTEMS, file_system_of
 from smsbridge.store.queries import load_migrations, load_queries
 from smsbridge.store.tx import SqlTx
@@ -69,7 +70,7 @@ class SqliteStore:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._reader = threading.local()
         self._reader_connections: list[sqlite3.Connection] = []
-        self._listeners: list[Callable[[Commit], None]] = []
+        self._listeners = Listeners()
         self.broken = asyncio.Event()
         """Set when the store can never be used again by this process."""
         self.on_commit_seconds: Callable[[float, int], None] | None = None
@@ -137,13 +138,7 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     def subscribe(self, listener: Callable[[Commit], None]) -> Callable[[], None]:
-        self._listeners.append(listener)
-
-        def leave() -> None:
-            with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return leave
+        return self._listeners.add(listener)
 
     async def healthy(self) -> Mapping[str, Any]:
         started = time.monotonic()
@@ -215,8 +210,7 @@ class SqliteStore:
             self.on_commit_seconds(outcome.result(), len(results))
         if tx.queues or tx.event_seq:
             commit = Commit(queues=frozenset(tx.queues), last_event_seq=tx.event_seq)
-            for listener in tuple(self._listeners):
-                listener(commit)
+            self._listeners.tell(commit)
         self._next_crowd()
 
     def _fail(self, results: list[_Result], error: BaseException) -> None:
