@@ -104,8 +104,6 @@ async def _run(
     async with asyncio.TaskGroup() as group:
         running = group.create_task(daemon.run(ready.set_result), name="daemon")
         group.create_task(_welcome(options, simulator, account, ready, running, daemon.stop), name="welcome")
-        if options.show_traffic:
-            group.create_task(_show_traffic(options, simulator, daemon.stop), name="traffic")
     return running.result()
 
 
@@ -132,6 +130,8 @@ async def _welcome(
     if options.ready_file is not None:
         await asyncio.to_thread(_write_whole, options.ready_file, json.dumps(facts, indent=2) + "\n")
     options.say(_banner(facts, options))
+    if options.show_traffic:  # from here on: a visitor reads the addresses first
+        await _show_traffic(options, simulator, stop)
 
 
 async def _furnish(bridge: Bridge, simulator: Simulator, account: dict[str, str]) -> dict[str, Any]:
