@@ -93,6 +93,9 @@ class ManualClock:
     def monotonic_ms(self) -> int:
         return self.now
 
+    def since_boot_ms(self) -> int:
+        return self.now
+
     async def sleep(self, seconds: float) -> None:
         self.now += int(seconds * 1000)
         await asyncio.sleep(0)
@@ -150,10 +153,21 @@ class ScriptedNetwork:
         self.requests: list[Request] = []
         self.answer: Script = lambda _request: ok({"id": f"C{len(self.requests)}"})
         self.files: dict[str, bytes | FetchFailed] = {}
+        self.connecting: Callable[[], None] = lambda: None
+        """What happens while the connection is made."""
 
     async def perform(
-        self, request: Request, *, timeout_s: float, max_bytes: int = 65_536, fresh: bool = False
+        self,
+        request: Request,
+        *,
+        timeout_s: float,
+        max_bytes: int = 65_536,
+        fresh: bool = False,
+        before_leaving: Callable[[], None] | None = None,
     ) -> Performed:
+        if before_leaving is not None:
+            self.connecting()
+            before_leaving()
         self.requests.append(request)
         performed = self.answer(request)
         return await performed if isinstance(performed, Awaitable) else performed

@@ -164,7 +164,7 @@ class Daemon:
                 meter=meter,
                 concurrency=concurrency,
                 grace_s=settings.server.grace / 1000,
-                trusted_ms=settings.store.silent_after * 2 // 3,
+                has_held=roll.has_held,
             )
             for queue, concurrency in queues(bridge, [each.queue for each in depths]).items()
         ]

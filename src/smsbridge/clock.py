@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
+
+_SINCE_BOOT: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux alone counts the time in which the machine slept."""
 
 
 class SystemClock:
@@ -22,6 +26,9 @@ class SystemClock:
 
     def monotonic_ms(self) -> int:
         return time.monotonic_ns() // 1_000_000
+
+    def since_boot_ms(self) -> int:
+        return time.clock_gettime_ns(_SINCE_BOOT) // 1_000_000
 
     def jump_ms(self) -> int:
         """How far the wall clock has gone off, to either side, since it was followed last."""

@@ -101,16 +101,23 @@ class HttpNetwork:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def perform(
-        self, request: Request, *, timeout_s: float, max_bytes: int = 65_536, fresh: bool = False
+        self,
+        request: Request,
+        *,
+        timeout_s: float,
+        max_bytes: int = 65_536,
+        fresh: bool = False,
+        before_leaving: Callable[[], None] | None = None,
     ) -> Performed:
         """One request to an address that the configuration names: never repeated, never redirected, never proxied.
 
         `fresh` takes a connection of its own instead of one that lay idle, which the far end may be closing at this
         moment: for a request that must not be repeated. `timeout_s` covers everything, from waiting for a connection
-        to the last byte. An answer longer than `max_bytes` is cut, for its status is what counts.
+        to the last byte. An answer longer than `max_bytes` is cut, for its status is what counts. What `before_leaving`
+        raises, at the last moment at which the request can be kept back, is raised.
         """
         loop = asyncio.get_running_loop()
-        flight = _Flight(started_s=loop.time())
+        flight = _Flight(started_s=loop.time(), before_leaving=before_leaving)
         session = self._fresh if fresh else self._kept
         try:
             async with (
@@ -259,10 +266,11 @@ class HttpNetwork:
 class _Flight:
     """What is known of one request under way."""
 
-    __slots__ = ("left", "started_s", "status")
+    __slots__ = ("_before_leaving", "left", "started_s", "status")
 
-    def __init__(self, *, started_s: float) -> None:
+    def __init__(self, *, started_s: float, before_leaving: Callable[[], None] | None) -> None:
         self.started_s = started_s
+        self._before_leaving = before_leaving
         self.left = False
         """Some of its bytes may have left us."""
         self.status: int | None = None
@@ -273,6 +281,8 @@ class _Flight:
         return await _once(request, send)
 
     def leave(self, now_s: float) -> None:
+        if self._before_leaving is not None:
+            self._before_leaving()
         self.left = True
         self.started_s = now_s
 

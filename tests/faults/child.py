@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import importlib
 import os
 import pkgutil
@@ -32,6 +33,8 @@ CRASH_POINTS = (
 """In the order of a text's way out. Accepting, claiming and closing are the three transactions of a send; before the
 commit everything is written and nothing kept, after it everything is kept and nobody told. `claim_after_commit` is
 before the call, `answered` between the answer of the carrier and the closing transaction."""
+FREEZE_POINT = "connecting"
+"""Between the claim of a send and its first byte. Here the process is not killed: it stops, until somebody wakes it."""
 
 
 def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any, bug: str) -> None:
@@ -61,6 +64,7 @@ def plant(crash_at: str) -> None:
     from smsbridge.flows import lanes, outbound
 
     bomb = _Bomb(crash_at)
+    bomb.watch_connections()
     outbound.submit = bomb.marking("accept", outbound.submit)
     for store in _stores():
         store.write = bomb.watching(store.write)
@@ -95,15 +99,32 @@ class _Bomb:
 
     def __init__(self, crash_at: str) -> None:
         self._point, _, nth = crash_at.partition(":")
-        assert self._point in CRASH_POINTS, crash_at
+        assert self._point in (*CRASH_POINTS, FREEZE_POINT), crash_at
         self._left = int(nth or 1)
+        self._is_sending = contextvars.ContextVar("is_sending", default=False)
         self._marks = threading.local()  # a store may run its transactions in threads
 
     def reach(self, point: str) -> None:
-        if point == self._point:
-            self._left -= 1
-            if self._left <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if point != self._point:
+            return
+        self._left -= 1
+        if point == FREEZE_POINT and self._left == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif point != FREEZE_POINT and self._left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch_connections(self) -> None:
+        """The socket of a send is about to be connected."""
+        from smsbridge import network
+
+        open_socket = network._open_socket
+
+        def opened(info: Any) -> Any:
+            if self._is_sending.get():
+                self.reach(FREEZE_POINT)
+            return open_socket(info)
+
+        network._open_socket = opened
 
     def marking(self, mark: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def marked(*values: Any, **named: Any) -> Any:
@@ -136,7 +157,7 @@ class _Bomb:
         return watched
 
     def around(self, kind: Any) -> Any:
-        """The job of sending, with its three places marked."""
+        """The job of sending, with its places marked."""
         from smsbridge.contracts.jobs import Buried, Done, Later
 
         def begin(tx: Any, job: Any) -> Any:
@@ -146,7 +167,11 @@ class _Bomb:
             return begun
 
         async def perform(work: Any) -> Any:
-            end = await kind.perform(work)
+            self._is_sending.set(True)
+            try:
+                end = await kind.perform(work)
+            finally:
+                self._is_sending.set(False)
             self.reach("answered")
             return replace(end, write=self.marking("close", end.write))
 

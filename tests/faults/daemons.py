@@ -86,6 +86,15 @@ class Daemons:
         finally:
             os.kill(self.pid(number), signal.SIGCONT)
 
+    async def until_frozen(self, number: int, *, limit_s: float) -> None:
+        """By itself (child.FREEZE_POINT)."""
+        async with asyncio.timeout(limit_s):
+            while Path(f"/proc/{self.pid(number)}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+                await asyncio.sleep(0.01)
+
+    def wake(self, number: int) -> None:
+        os.kill(self.pid(number), signal.SIGCONT)
+
     async def stop_all(self) -> None:
         """Orderly; each must end by itself, well, and without having written a traceback."""
         daemons = list(self._running.items())

@@ -101,8 +101,13 @@ def freezes(count: int, fenced: list[int]) -> Nemesis:
 
 
 def _fenced(port: int) -> int:
+    return _counted(port, "fenced_writes_total")
+
+
+def _counted(port: int, name: str) -> int:
+    """With whatever labels."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        found = re.findall(r"^smsbridge_fenced_writes_total\{.*\} ([0-9.]+)$", answer.read().decode(), re.MULTILINE)
+        found = re.findall(rf"^smsbridge_{name}(?:\{{.*\}})? ([0-9.]+)$", answer.read().decode(), re.MULTILINE)
     return int(sum(map(float, found)))
 
 
@@ -112,8 +117,9 @@ async def test_a_daemon_that_was_frozen_in_the_middle_of_its_calls_writes_nothin
 ) -> None:
     """FI-15. The other daemon has taken over what the frozen one had begun; what that one then writes is refused.
 
-    Order at the carrier is not asked for: bytes that a frozen daemon was just about to send leave when it wakes, and
-    the other one may have sent the next text by then. Nothing but the carrier could refuse them.
+    Order at the carrier is not asked for here, where a freeze strikes at any moment: between the last look and the
+    first byte lie some instructions, and bytes of a daemon that was frozen in just these leave when it wakes. Nothing
+    but the carrier could refuse them. The test after this one puts the freeze before the last look.
     """
     url = server.make_database(f"fi15_{count}")
     store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=False)
@@ -127,3 +133,37 @@ async def test_a_daemon_that_was_frozen_in_the_middle_of_its_calls_writes_nothin
     assert verdict.struck["frozen"] >= count
     assert sum(fenced) > 0
     assert verdict.acknowledged_out >= 40
+
+
+async def test_a_daemon_that_was_frozen_between_the_claim_and_the_first_byte_sends_nothing_late(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    """FI-15b. By the time it wakes the other daemon has taken the text over, and has sent the next ones of its lane."""
+    url = server.make_database("fi15b")
+    store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=False)
+    plan = Plan(
+        seed=151, texts_in=30, texts_out=40, daemons=2, phones=3, agents=6, every_try_left=False, carrier_timeout="60s"
+    )
+
+    async def strike(run: FaultRun) -> None:
+        run.carrier.proxy.play(passing(latency_s=0.05))  # so that texts wait in each lane
+        await run.daemons.start(1)
+        await run.daemons.start(0, crash_at="connecting:4")
+        await run.daemons.until_frozen(0, limit_s=60)
+        run.struck["frozen"] += 1
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(_counted, run.daemons.ports[1], "lanes_taken_over_total"):
+                await asyncio.sleep(0.05)
+            sent = len(run.carrier.simulator.ledger.sent)
+            while len(run.carrier.simulator.ledger.sent) < sent + 2 * plan.phones:
+                await asyncio.sleep(0.01)
+        run.daemons.wake(0)
+        await run.history.until_more(10, limit_s=30)
+
+    verdict = await FaultRun(tmp_path, plan, strike, store=store).run()
+    print(f"\nFI-15b\n{verdict}")  # noqa: T201 - as above
+    assert verdict.is_good, verdict
+    assert verdict.struck == {"frozen": 1}
+    assert verdict.acknowledged_out >= 40
+    log = (tmp_path / "log-0").read_text()
+    assert '"outcome": "frozen"' in log, "it was kept back, and said so"

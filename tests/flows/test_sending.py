@@ -12,6 +12,8 @@ from flows.conftest import on_sqlite
 from smsbridge.carriers.twilio import Twilio
 from smsbridge.contracts.bridge import Account, Policy
 from smsbridge.contracts.carrier import AccountUrls
+from smsbridge.contracts.jobs import Outdated
+from smsbridge.contracts.store import Tx
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend
 from smsbridge.domain.journal import EventType
@@ -19,7 +21,7 @@ from smsbridge.domain.message import Certainty, NoticeKind
 from smsbridge.domain.outcome import Rejected, RetryLater, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.flows import outbound
-from smsbridge.flows.sending import begin_send, read_outcome
+from smsbridge.flows.sending import begin_send, let_go_send, read_outcome, send
 from smsbridge.wire.http import Answered, MaybeSent, Performed, Request, Response
 
 MakeWorld = Callable[..., World]
@@ -40,6 +42,31 @@ def answering(send: Performed, find: Performed | None = None) -> Callable[[Reque
 
 
 # --- how a send ends
+
+
+async def test_a_text_kept_back_at_the_last_moment_is_queued_again_without_a_doubt(world: World) -> None:
+    """The process was frozen while the connection was made: others may have taken the text over."""
+    message = await world.send()
+    claimed = await world.claim()
+    assert claimed is not None
+    job, sending = claimed
+    late = replace(job, is_ours=lambda: False)
+    with pytest.raises(Outdated):
+        await send(world.bridge, replace(sending, job=late))
+    assert world.network.requests == []
+    assert await status(world, message.id) is Status.SENDING, "what others go on from, if they have noticed"
+
+    def end(tx: Tx) -> None:
+        assert tx.postpone_job(job, world.clock.now, counts=False)
+        let_go_send(tx, world.bridge, job)
+
+    await world.write(end)
+    assert await status(world, message.id) is Status.QUEUED
+    await world.run_due()
+    assert await status(world, message.id) is Status.SENT
+    (part,) = await world.parts(message.id)
+    assert (len(world.network.requests), part.tries) == (1, 1)
+    assert await kinds(world) == []
 
 
 async def test_an_accepted_text_is_sent_and_has_the_carriers_id(world: World) -> None:

@@ -8,6 +8,7 @@ import gzip
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,35 @@ async def test_a_kept_connection_is_used_again(network: HttpNetwork) -> None:
         for _ in range(5):
             assert isinstance(await send(network, server.url, fresh=False), Answered)
         assert (server.connections, len(server.requests)) == (1, 5)
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "kept"])
+async def test_what_is_kept_back_at_the_last_moment_never_leaves(network: HttpNetwork, fresh: bool) -> None:
+    """The connection is up by then: whatever happened while it was made has happened before."""
+    ups: list[int] = []
+
+    def keep_back() -> None:
+        ups.append(1)
+        raise LookupError("not ours any more")
+
+    request = a_send("")
+    async with FaultServer() as server:
+        for _ in range(AT_ONCE):
+            with pytest.raises(LookupError, match="not ours any more"):
+                await network.perform(
+                    replace(request, url=server.url), timeout_s=5, fresh=fresh, before_leaving=keep_back
+                )
+        assert isinstance(await send(network, server.url, fresh=fresh), Answered)
+        assert (len(ups), len(server.requests)) == (AT_ONCE, 1)
+
+
+async def test_nothing_is_asked_where_no_connection_came_up(network: HttpNetwork) -> None:
+    def never() -> None:
+        raise AssertionError
+
+    with refusing_port() as port:
+        end = await network.perform(a_send(f"http://127.0.0.1:{port}/"), timeout_s=5, before_leaving=never)
+    assert isinstance(end, NotSent)
 
 
 async def test_a_long_answer_is_cut_and_still_an_answer(network: HttpNetwork) -> None:

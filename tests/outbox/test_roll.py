@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,10 @@ import pytest
 from fakes import START_MS, CountingMeter
 from postgres_server import drop_database, make_database, shared_url
 from smsbridge.contracts.jobs import Job, NewJob
+from smsbridge.contracts.store import Tx
 from smsbridge.outbox.roll import BEATS, Roll
 from smsbridge.store.postgres import PostgresStore
+from smsbridge.store.sqlite import SqliteStore
 
 SILENT_AFTER_MS = 15_000
 EVERY_MS = SILENT_AFTER_MS // BEATS
@@ -29,6 +31,9 @@ class Machine:
         return self.wall
 
     def monotonic_ms(self) -> int:
+        raise AssertionError("it may stand still while the machine sleeps")
+
+    def since_boot_ms(self) -> int:
         return self.steady
 
     async def sleep(self, seconds: float) -> None:
@@ -123,6 +128,52 @@ async def test_who_was_cut_off_as_well_takes_nobody_for_dead(two: tuple[Daemon, 
     assert await first.beat() == 0
     assert await second.beat(LONG_PRESENT) == 0
     assert await first.ends(held)
+
+
+async def test_who_beats_on_holds_what_it_has_claimed_and_who_does_not_does_not(
+    two: tuple[Daemon, Daemon],
+) -> None:
+    first, _ = two
+    claimed_at_ms = first.machine.steady
+    assert first.roll.has_held(claimed_at_ms)
+    await first.beat(LONG_PRESENT)
+    assert first.roll.has_held(claimed_at_ms), "however long ago"
+    first.machine.steady += SILENT_AFTER_MS - EVERY_MS
+    assert not first.roll.has_held(claimed_at_ms)
+    await first.roll.beat()
+    assert not first.roll.has_held(claimed_at_ms), "it is heard of again, and may have been taken for dead before"
+    assert first.roll.has_held(first.machine.steady)
+
+
+async def test_a_beat_that_took_long_says_nothing_of_the_time_before_it_was_heard(two: tuple[Daemon, Daemon]) -> None:
+    """Frozen in the middle of a beat: when the database heard of it cannot be told."""
+    first, _ = two
+    claimed_at_ms = first.machine.steady
+    write = first.store.write
+
+    async def slowly(work: Callable[[Tx], int]) -> int:
+        done = await write(work)
+        first.machine.steady += SILENT_AFTER_MS
+        return done
+
+    first.store.write = slowly  # type: ignore[method-assign, assignment]
+    await first.roll.beat()
+    first.store.write = write  # type: ignore[method-assign]
+    assert not first.roll.has_held(claimed_at_ms)
+    assert not first.roll.has_held(first.machine.steady), "the beat before it may be all that was heard"
+    await first.roll.beat()
+    assert first.roll.has_held(first.machine.steady)
+
+
+async def test_who_is_alone_holds_what_it_has_claimed_whatever_becomes_of_its_beats() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore.open(Path(folder) / "store.sqlite3")
+        machine = Machine()
+        roll = Roll(store=store, clock=machine, meter=CountingMeter(), silent_after_ms=SILENT_AFTER_MS)
+        await roll.begin(alone=True)
+        machine.steady += HOUR_MS
+        assert roll.has_held(0)
+        await store.close()
 
 
 async def test_who_has_just_come_waits_before_it_takes_anybody_for_dead(two: tuple[Daemon, Daemon]) -> None:

@@ -30,6 +30,8 @@ class Shop:
         self.begun: list[Job] = []
         self.ended: list[str] = []
         self.perform: Perform = self.do
+        self.held_since = 0
+        """What was claimed before may be another's by now."""
 
     async def do(self, job: Job) -> JobEnd:
         self.ended.append(job.ref)
@@ -50,8 +52,11 @@ class Shop:
 
         await self.store.write(enqueue)
 
+    def let_go(self, tx: Tx, job: Job) -> None:
+        tx.set_meta("let_go", job.ref)
+
     def worker(self, *, store: Any = None, concurrency: int = 4, grace_s: float = 5) -> Worker:
-        kind = JobKind(name="kind", begin=self.begin, perform=self.perform, give_up=self.give_up)
+        kind = JobKind(name="kind", begin=self.begin, perform=self.perform, give_up=self.give_up, let_go=self.let_go)
         return Worker(
             "q",
             kinds={"kind": kind},
@@ -60,6 +65,7 @@ class Shop:
             meter=self.meter,
             concurrency=concurrency,
             grace_s=grace_s,
+            has_held=lambda claimed_at_ms: claimed_at_ms >= self.held_since,
         )
 
     @asynccontextmanager
@@ -277,6 +283,60 @@ async def test_who_lost_the_lease_writes_nothing(shop: Shop) -> None:
         await shop.until(lambda: ("fenced_writes_total", "q") in shop.meter.counts)
     assert await shop.store.read(lambda tx: tx.meta("written")) == ""
     assert await shop.waits()
+
+
+@pytest.mark.parametrize("when", ["before it is performed", "while it is performed"])
+async def test_who_was_frozen_after_the_claim_keeps_back_what_has_not_left_and_takes_it_up_anew(
+    shop: Shop, when: str
+) -> None:
+    def freeze() -> None:
+        shop.clock.now += 1_000
+        shop.held_since = shop.clock.now  # heard of again from here on
+
+    async def leave(job: Job) -> JobEnd:
+        if when == "while it is performed" and len(shop.begun) == 1:
+            freeze()
+        job.check_ours()
+        return await shop.do(job)
+
+    def begin(tx: Tx, job: Job) -> Job:
+        if when == "before it is performed" and not shop.begun:
+            freeze()
+        shop.begun.append(job)
+        return job
+
+    shop.perform, shop.begin = leave, begin  # type: ignore[method-assign]
+    await shop.put("first", "second")
+    with capture_logs() as logs:
+        async with shop.open():
+            await shop.until(lambda: ("jobs_total", "later", "kind") in shop.meter.counts)
+            assert shop.ended == []
+            await shop.pass_time(1_000)
+            await shop.until(lambda: len(shop.ended) == 3)
+    assert [ref for ref in shop.ended if ref != "look"] == ["first", "second"]
+    assert [job.attempt for job in shop.begun if job.ref == "first"] == [1, 1], "that was no attempt"
+    assert not any(job.interrupted for job in shop.begun)
+    assert await shop.store.read(lambda tx: tx.meta("let_go")) == "first"
+    (told,) = [each for each in logs if each.get("outcome") == "frozen"]
+    assert (told["event"], told["log_level"]) == ("job.ended", "warning")
+
+
+async def test_an_attempt_that_would_begin_so_late_that_its_lease_might_end_is_not_begun(shop: Shop) -> None:
+    begun: list[Job] = []
+
+    def begin(_tx: Tx, job: Job) -> Job:
+        if not begun:
+            shop.clock.now += LEASE_MS - 1_000
+        begun.append(job)
+        return job
+
+    shop.begin = begin  # type: ignore[method-assign]
+    await shop.put("late")
+    async with shop.open():
+        await shop.until(lambda: ("jobs_total", "later", "kind") in shop.meter.counts)
+        assert shop.ended == []
+        await shop.pass_time(1_000)
+        await shop.until(lambda: "late" in shop.ended)
 
 
 class FailingStore:

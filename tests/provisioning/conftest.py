@@ -30,6 +30,9 @@ class JumpingClock:
     def monotonic_ms(self) -> int:
         return self.at_ms
 
+    def since_boot_ms(self) -> int:
+        return self.at_ms
+
     async def sleep(self, seconds: float) -> None:
         self.slept_s.append(seconds)
         self.at_ms += int(seconds * 1000)

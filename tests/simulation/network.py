@@ -63,9 +63,17 @@ class SimulatedNetwork:
         self._process = process
 
     async def perform(
-        self, request: Request, *, timeout_s: float, max_bytes: int = 65_536, fresh: bool = False
+        self,
+        request: Request,
+        *,
+        timeout_s: float,
+        max_bytes: int = 65_536,
+        fresh: bool = False,
+        before_leaving: Callable[[], None] | None = None,
     ) -> Performed:
         self._process.point(f"before {request}")
+        if before_leaving is not None:
+            before_leaving()
         performed = await self._carry(request, timeout_s)
         self._process.point(f"after {request}")
         return performed

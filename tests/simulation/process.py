@@ -90,6 +90,9 @@ class ProcessClock:
     def monotonic_ms(self) -> int:
         return int(self._world.now_s * 1000)
 
+    def since_boot_ms(self) -> int:
+        return self.monotonic_ms()
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
@@ -202,6 +205,7 @@ class Process:
                 clock=self.bridge.clock,
                 meter=self.bridge.meter,
                 concurrency=concurrency,
+                has_held=self._roll.has_held,
             )
             for queue, concurrency in queues(self.bridge, [each.queue for each in depths]).items()
         ]

@@ -14,6 +14,10 @@ class Clock(Protocol):
         """Milliseconds since some moment; it never goes back. For durations, never for what is stored."""
         ...
 
+    def since_boot_ms(self) -> int:
+        """Like `monotonic_ms`, with the time in which the machine slept: for how long ago others heard of us."""
+        ...
+
     async def sleep(self, seconds: float) -> None: ...
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from smsbridge.contracts.store import Tx
 
 
+class Outdated(Exception):
+    """The claim is so old that others may have taken the job over. Its effect has certainly not happened."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewJob:
     """Work to be put into the outbox. `queue` names the pool of workers that may take it (`send:twilio`)."""
@@ -50,6 +54,13 @@ class Job:
     give_up_at_ms: int | None = None
     is_probe: bool = False
     """The circuit of its queue is open: this one job finds out whether what is behind it is back."""
+    is_ours: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    """Whether nobody else can have taken it over by now."""
+
+    def check_ours(self) -> None:
+        """Before anything leaves. Raises Outdated: we were frozen, and have not noticed."""
+        if not self.is_ours():
+            raise Outdated
 
 
 def nothing(_tx: Tx) -> None:
@@ -101,6 +112,8 @@ class JobKind:
     perform: Callable[[Any], Awaitable[JobEnd]]
     give_up: Callable[[Tx, Job], None] = lambda _tx, _job: None
     """What is written when it crashed once too often: whoever waits for the job must hear that it is over."""
+    let_go: Callable[[Tx, Job], None] = lambda _tx, _job: None
+    """What is written when it was Outdated: takes back what `begin` has written, since nothing came of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -11,12 +12,20 @@ from smsbridge.wire.http import Fetch, Performed, Request
 
 class Network(Protocol):
     async def perform(
-        self, request: Request, *, timeout_s: float, max_bytes: int = 65_536, fresh: bool = False
+        self,
+        request: Request,
+        *,
+        timeout_s: float,
+        max_bytes: int = 65_536,
+        fresh: bool = False,
+        before_leaving: Callable[[], None] | None = None,
     ) -> Performed:
         """One request to an address that the configuration names. No redirects, no retries, no environment proxies.
 
         `timeout_s` covers everything. An answer longer than `max_bytes` is cut. `fresh` is for a request that must not
         be repeated: it gets a connection of its own, not a kept one that the far end may be closing at this moment.
+        `before_leaving` is called once the connection is up, just before the first byte; what it raises is raised here,
+        and nothing has left.
         """
         ...
 

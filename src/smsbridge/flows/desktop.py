@@ -64,7 +64,9 @@ async def deliver(bridge: Bridge, delivering: Delivering) -> JobEnd:
     request = desktop.adapter.write_delivery(delivering.delivery, bridge.now_ms())
     if request is None:
         return Done(facts={"outcome": "not_wanted"})
-    performed = await bridge.network.perform(request, timeout_s=desktop.timeout_s)
+    performed = await bridge.network.perform(
+        request, timeout_s=desktop.timeout_s, before_leaving=delivering.job.check_ours
+    )
     if isinstance(performed, Answered):
         outcome: DeliveryOutcome = desktop.adapter.read_delivery(performed.response)
     else:

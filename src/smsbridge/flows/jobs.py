@@ -14,7 +14,7 @@ from smsbridge.flows import catch_up, confirming, desktop, lanes, media, sending
 def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
     """By the name that a row's `kind` column holds."""
     kinds = (
-        _kind(bridge, lanes.SEND, sending.begin_send, sending.send, sending.give_up_send),
+        _kind(bridge, lanes.SEND, sending.begin_send, sending.send, sending.give_up_send, sending.let_go_send),
         _kind(bridge, lanes.SETTLE, sending.begin_settle, sending.settle, sending.give_up_settle),
         _kind(bridge, lanes.CONFIRM, confirming.begin_confirm, confirming.confirm, confirming.give_up_confirm),
         _kind(bridge, lanes.DELIVER, desktop.begin_deliver, desktop.deliver),
@@ -56,10 +56,12 @@ def _kind(
     begin: Callable[[Bridge], Callable[[Tx, Job], Any | JobEnd]],
     perform: Callable[[Bridge, Any], Awaitable[JobEnd]],
     give_up: Callable[[Tx, Bridge, Job], None] = lambda _tx, _bridge, _job: None,
+    let_go: Callable[[Tx, Bridge, Job], None] = lambda _tx, _bridge, _job: None,
 ) -> JobKind:
     return JobKind(
         name=name,
         begin=begin(bridge),
         perform=lambda work: perform(bridge, work),
         give_up=lambda tx, job: give_up(tx, bridge, job),
+        let_go=lambda tx, job: let_go(tx, bridge, job),
     )

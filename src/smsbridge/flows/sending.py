@@ -17,6 +17,7 @@ from smsbridge.domain.message import (
     AttachmentState,
     Certainty,
     Message,
+    MessageId,
     NoticeKind,
     OutboundPart,
     Part,
@@ -109,7 +110,9 @@ async def send(bridge: Bridge, sending: Sending) -> JobEnd:
     """Performs the one request and says how it ended, and what it showed of the carrier."""
     account = sending.account
     request = account.adapter.write_send(sending.outbound)
-    performed = await bridge.network.perform(request, timeout_s=account.timeout_s, fresh=True)
+    performed = await bridge.network.perform(
+        request, timeout_s=account.timeout_s, fresh=True, before_leaving=sending.job.check_ours
+    )
     outcome = read_outcome(account, performed)
     bridge.meter.count(
         "carrier_requests_total", carrier=account.name, operation="send", outcome=_OUTCOME_WORDS[type(outcome)]
@@ -288,7 +291,9 @@ async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
     account = settling.account
     if settling.again is not None:
         request = account.adapter.write_send(settling.again)
-        performed = await bridge.network.perform(request, timeout_s=account.timeout_s, fresh=True)
+        performed = await bridge.network.perform(
+            request, timeout_s=account.timeout_s, fresh=True, before_leaving=settling.job.check_ours
+        )
         end = _repeated(bridge, settling, performed)
         return observing(end, bridge, settling.job, sign_of(performed), reason_of(performed))
     if not account.adapter.abilities.find:
@@ -424,17 +429,7 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
         return Done(write=lambda tx: fail(tx, bridge, message, sending.part, given_up), facts=facts)
 
     def wait(tx: Tx) -> None:
-        parts = [
-            replace(part, status=advance(part.status, Move.RELEASE), cause=outcome.cause, evidence=outcome.evidence)
-            if part.number == sending.part.number and part.status is Status.SENDING
-            else part
-            for part in tx.parts(message.id)
-        ]
-        for part in parts:
-            tx.update_part(message.id, part)
-        current = tx.message(message.id)
-        if current is not None:
-            settle_message(tx, bridge, current, parts)
+        _release(tx, bridge, message.id, lambda part: replace(part, cause=outcome.cause, evidence=outcome.evidence))
         tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, outcome.evidence)
 
     # Waiting as long as one was told to is no failed attempt, and neither is being the one who looks.
@@ -442,6 +437,26 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
     # What a brake holds back needs no time of its own: so it goes when the brake is released.
     look_at_ms = now_ms if outcome.after_s and outcome.scope is Scope.ACCOUNT else due_at_ms
     return Later(due_at_ms=look_at_ms, write=wait, counts=counts, facts={**facts, "due_at_ms": due_at_ms})
+
+
+def let_go_send(tx: Tx, bridge: Bridge, job: Job) -> None:
+    """It was begun, and kept back before the first byte: so that was no try."""
+    _release(tx, bridge, MessageId(job.ref), lambda part: replace(part, tries=part.tries - 1))
+
+
+def _release(tx: Tx, bridge: Bridge, message_id: MessageId, note: Callable[[Part], Part]) -> None:
+    """The part that was being sent, of which the carrier certainly has nothing, is queued again."""
+    current = tx.message(message_id)
+    if current is None:
+        return
+    parts = []
+    for part in tx.parts(message_id):
+        moved = part
+        if part.status is Status.SENDING:
+            moved = note(replace(part, status=advance(part.status, Move.RELEASE)))
+            tx.update_part(message_id, moved)
+        parts.append(moved)
+    settle_message(tx, bridge, current, parts)
 
 
 def tell_of_delay(

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
 from smsbridge.contracts.clock import Clock
-from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, JobKind, Later
+from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, JobKind, Later, Outdated
 from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.store import Commit, Store, StoreUnavailable, Tx
 
 LEASE_MS: Final = 120_000
 LONGEST_ATTEMPT_S: Final = 100.0
 """An attempt is cut off before its lease ends, so that no job is ever run twice at once."""
+_BEGIN_WITHIN_MS: Final = LEASE_MS - int(LONGEST_ATTEMPT_S * 1000)
+"""An attempt that begins later after its claim might not end within the lease."""
 LONGEST_NAP_S: Final = 30.0
 """A worker looks again after this long, whatever it was told."""
 SHORTEST_NAP_S: Final = 0.001
@@ -30,6 +32,7 @@ CRASHES_ALLOWED: Final = 3
 _FROZEN_S: Final = 5.0
 _PAUSE_AFTER_ERROR_S: Final = 1.0
 _AFTER_CRASH_MS: Final = 5_000
+_AFTER_FREEZE_MS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +43,7 @@ class Claimed:
     kind: JobKind
     work: Any
     claimed_at_ms: int
-    """On the monotonic clock, from before the claim."""
+    """Since the machine was started, from before the claim."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,10 +78,10 @@ class Worker:
         meter: Meter,
         concurrency: int,
         grace_s: float = 30.0,
-        trusted_ms: int = 10_000,
+        has_held: Callable[[int], bool] = lambda _claimed_at_ms: True,
     ) -> None:
-        """A claim older than `trusted_ms` is not begun any more: we were frozen, and others may have taken us for dead.
-        So it is less than the time after which they do."""
+        """`has_held` tells whether what was claimed then, since the machine was started, can be nobody else's by now
+        (Roll.has_held)."""
         self.queue = queue
         self._kinds = kinds
         self._store = store
@@ -86,7 +89,7 @@ class Worker:
         self._meter = meter
         self._concurrency = concurrency
         self._grace_s = grace_s
-        self._trusted_ms = trusted_ms
+        self._has_held = has_held
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -160,7 +163,7 @@ class Worker:
         return min(max(wait_s, SHORTEST_NAP_S), LONGEST_NAP_S)
 
     def _claim(self, tx: Tx, limit: int) -> Round:
-        now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+        now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.since_boot_ms()
         brake = tx.brake(self.queue)
         jobs = tx.claim(self.queue, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS, limit=limit)
         begun = [self._begin(tx, job, claimed_at_ms) for job in jobs]
@@ -190,6 +193,7 @@ class Worker:
             # A later version put it in; it waits there for that version to come back.
             self._end(tx, job, Buried(reason=f"no such kind of job: {job.kind}"))
             return None
+        job = replace(job, is_ours=lambda: self._age_ms(claimed_at_ms) < LEASE_MS and self._has_held(claimed_at_ms))
         try:
             with tx.savepoint():
                 work = kind.begin(tx, job)
@@ -218,12 +222,14 @@ class Worker:
             self._report(job, end, self._clock.monotonic_ms() - started_ms)
 
     async def _perform(self, claimed: Claimed) -> JobEnd:
-        if self._clock.monotonic_ms() - claimed.claimed_at_ms > self._trusted_ms:
-            return Later(due_at_ms=self._clock.now_ms(), counts=False, facts={"outcome": "frozen"})
+        if self._age_ms(claimed.claimed_at_ms) >= _BEGIN_WITHIN_MS or not claimed.job.is_ours():
+            return self._let_go(claimed)
         started_ms = self._clock.monotonic_ms()
         try:
             async with asyncio.timeout(LONGEST_ATTEMPT_S):
                 return await claimed.kind.perform(claimed.work)
+        except Outdated:
+            return self._let_go(claimed)
         except StoreUnavailable as error:
             facts = {"outcome": "stalled", "reason": str(error)}
             return Later(due_at_ms=self._clock.now_ms() + 1_000, counts=False, facts=facts)
@@ -235,6 +241,20 @@ class Worker:
             return self._crashed(claimed.job)
         except Exception:  # noqa: BLE001 - one job's bug must not stop the others
             return self._crashed(claimed.job)
+
+    def _age_ms(self, claimed_at_ms: int) -> int:
+        return self._clock.since_boot_ms() - claimed_at_ms
+
+    def _let_go(self, claimed: Claimed) -> JobEnd:
+        """We were frozen, and nothing has left. If the others have noticed, this is refused, and they go on from what
+        the claim has written; if not, it is as if there had been no claim."""
+        return Later(
+            due_at_ms=self._clock.now_ms() + _AFTER_FREEZE_MS,
+            counts=False,
+            alert=True,
+            write=lambda tx: claimed.kind.let_go(tx, claimed.job),
+            facts={"outcome": "frozen"},
+        )
 
     def _crashed(self, job: Job) -> JobEnd:
         """It is tried again, since its effect may have happened and only its next beginning can tell; one that keeps
@@ -256,7 +276,7 @@ class Worker:
         def write(tx: Tx) -> Claimed | None:
             if not self._end(tx, job, end) or self._stopping.is_set():
                 return None
-            now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+            now_ms, claimed_at_ms = self._clock.now_ms(), self._clock.since_boot_ms()
             following = tx.claim_next(job.lane, now_ms=now_ms, lease_until_ms=now_ms + LEASE_MS)
             return self._begin(tx, following, claimed_at_ms) if following is not None else None
 
