@@ -73,6 +73,9 @@ class PostgresServer:
         """`immediate` is as if the machine had been switched off."""
         _run("pg_ctl", "-w", "-D", str(self._data), "-m", how, "stop")
 
+    def is_running(self) -> bool:
+        return (self._data / "postmaster.pid").exists()
+
     @property
     def pid(self) -> int:
         """Of the process whose children do the work."""

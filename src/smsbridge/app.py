@@ -26,7 +26,7 @@ from smsbridge.blobs import FolderBlobs
 from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Account, Bridge, DesktopAccount, Sender
-from smsbridge.contracts.store import Store, StoreUnavailable, Tx
+from smsbridge.contracts.store import Store, StoreAway, StoreUnavailable, Tx
 from smsbridge.disk import DiskLimits, DiskWatch
 from smsbridge.flows.catch_up import ensure_catch_up
 from smsbridge.flows.jobs import job_kinds, queues
@@ -40,7 +40,7 @@ from smsbridge.network import HttpNetwork
 from smsbridge.outbox.jumps import ClockWatch
 from smsbridge.outbox.roll import Roll
 from smsbridge.outbox.worker import Worker
-from smsbridge.store import OpenStore, open_store
+from smsbridge.store import OpenStore, open_store, place_of
 from smsbridge.store.spool import FileSpool
 from smsbridge.systemd import Notifier, held_sockets
 from smsbridge.web.server import Limits, WebServer
@@ -52,6 +52,9 @@ _OBJECTS_TO_A_LOOK: Final = 10_000
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 LOOK_EVERY_S: Final = 1.0
+SHORTEST_WAIT_S: Final = 0.5
+LONGEST_WAIT_S: Final = 5.0
+"""Between two looks for a database that was away at the start: so much later at most it is back in service."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +63,14 @@ class Ready:
 
     bridge: Bridge
     port: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """What was found in the store when work began."""
+
+    interrupted_jobs: int
+    waiting_queues: Sequence[str]
 
 
 class Daemon:
@@ -77,7 +88,10 @@ class Daemon:
         self.stop = asyncio.Event()
 
     async def run(self, on_ready: Callable[[Ready], None] | None = None) -> int:
-        """For what keeps it from starting it raises OSError, or what `open_store` raises."""
+        """For what keeps it from starting it raises OSError, or what `open_store` raises.
+
+        A database elsewhere that is away keeps a bridge with a spool from starting only where it has never been before.
+        """
         settings = self._loaded.settings
         async with AsyncExitStack() as stack:
             settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,13 +104,14 @@ class Daemon:
                 meter,
                 store_is_here=not settings.store_url,
             )
-            store = self._open_store(disk)
-            stack.push_async_callback(store.close)
-            disk.look()
-            spool = None
+            place, spool, known_key = place_of(settings.store_url), None, None
             if settings.spool_path is not None:
                 spool = FileSpool.open(settings.spool_path, limit=settings.store.spool_limit)
                 stack.push_async_callback(spool.close)
+                known_key = spool.link_key_of(place)
+            store = self._open_store(disk, may_be_away=known_key is not None)
+            stack.push_async_callback(store.close)
+            disk.look()
             store.on_full = disk.on_full
             blobs = FolderBlobs.open(settings.media_path)
             stack.callback(blobs.close)
@@ -107,6 +122,10 @@ class Daemon:
             store.on_overtaken = lambda: meter.count("db_overtaken_total")
             store.on_commit_seconds = lambda seconds, count: _observe_commit(meter, seconds, count)
             clock = SystemClock()
+            # Where the store is away, the key is known: it would not have been opened without.
+            key = known_key if known_key is not None and store.is_away else await link_key(store)
+            if spool is not None:
+                await spool.remember(place, key)
             bridge = Bridge(
                 store=store,
                 network=network,
@@ -116,7 +135,7 @@ class Daemon:
                 ids=RandomIds(clock.now_ms),
                 meter=meter,
                 public_url=settings.public_url,
-                link_key=await link_key(store),
+                link_key=key,
                 accounts=accounts_of(self._loaded),
                 senders=senders_of(self._loaded),
                 desktops=desktops_of(self._loaded),
@@ -128,10 +147,10 @@ class Daemon:
             jumps = ClockWatch(clock=clock, store=store, meter=meter, alone=store.is_exclusive)
             return await self._serve(bridge, store, disk, jumps, meter, on_ready)
 
-    def _open_store(self, disk: DiskWatch) -> OpenStore:
+    def _open_store(self, disk: DiskWatch, *, may_be_away: bool) -> OpenStore:
         settings = self._loaded.settings
         try:
-            return open_store(settings.store_url, settings.store_path)
+            return open_store(settings.store_url, settings.store_path, may_be_away=may_be_away)
         except StoreUnavailable:
             if not disk.make_way():
                 raise
@@ -148,26 +167,8 @@ class Daemon:
     ) -> int:
         settings = self._loaded.settings
         roll = Roll(store=store, clock=bridge.clock, meter=meter, silent_after_ms=settings.store.silent_after)
-        await jumps.begin()
-        released = await roll.begin(alone=store.is_exclusive)
-        await store.write(lambda tx: ensure_upkeep(tx, bridge))
-        await store.write(lambda tx: ensure_catch_up(tx, bridge))
-        depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
-        if await store.read(is_sending_paused):
-            self._log.warning("sending.paused", cure="smsbridge restore finish")
-        workers = [
-            Worker(
-                queue,
-                kinds=job_kinds(bridge),
-                store=store,
-                clock=bridge.clock,
-                meter=meter,
-                concurrency=concurrency,
-                grace_s=settings.server.grace / 1000,
-                has_held=roll.has_held,
-            )
-            for queue, concurrency in queues(bridge, [each.queue for each in depths]).items()
-        ]
+        begun = None if store.is_away else await self._begin(bridge, store, jumps, roll)
+        workers: list[Worker] = []
         web = WebServer(
             bridge,
             render_metrics=meter.render,
@@ -178,9 +179,6 @@ class Daemon:
             admin_socket=settings.admin_socket,
         )
         async with asyncio.TaskGroup() as group:
-            working = [group.create_task(worker.run(), name=f"worker {worker.queue}") for worker in workers]
-            group.create_task(roll.run(), name="roll")
-            group.create_task(roll.leave_after(working), name="roll's end")
             if bridge.spool is not None:
                 group.create_task(self._take_up_spooled(bridge), name="spool")
             group.create_task(web.run(), name="web")
@@ -194,10 +192,19 @@ class Daemon:
                     metrics_port=settings.server.metrics_port,
                     held=self._listen or next(iter(held_sockets()), None),
                 )
-                self._notifier.ready(f"listening on port {port}")
-                self._log.info("bridge.started", version=__version__, port=port, interrupted_jobs=released)
-                if on_ready is not None:
-                    on_ready(Ready(bridge=bridge, port=port))
+                if begun is None:
+                    self._notifier.ready(f"listening on port {port}; the database cannot be reached")
+                    begun = await self._begin_once_there(bridge, store, jumps, roll)
+                if begun is not None:
+                    workers += self._workers(bridge, store, roll, meter, begun)
+                    working = [group.create_task(worker.run(), name=f"worker {worker.queue}") for worker in workers]
+                    group.create_task(roll.run(), name="roll")
+                    group.create_task(roll.leave_after(working), name="roll's end")
+                    self._notifier.ready(f"listening on port {port}")
+                    released = begun.interrupted_jobs
+                    self._log.info("bridge.started", version=__version__, port=port, interrupted_jobs=released)
+                    if on_ready is not None:
+                        on_ready(Ready(bridge=bridge, port=port))
                 await self.stop.wait()
             finally:
                 self.stop.set()
@@ -209,6 +216,60 @@ class Daemon:
                     worker.stop(grace_s=0 if store.broken.is_set() else None)
         self._log.info("bridge.stopped")
         return EXIT_FAILED if store.broken.is_set() else EXIT_OK
+
+    async def _begin(self, bridge: Bridge, store: OpenStore, jumps: ClockWatch, roll: Roll) -> Begun:
+        """What is written before any worker starts. Raises StoreUnavailable."""
+        await jumps.begin()
+        interrupted = await roll.begin(alone=store.is_exclusive)
+        await store.write(lambda tx: ensure_upkeep(tx, bridge))
+        await store.write(lambda tx: ensure_catch_up(tx, bridge))
+        depths = await store.read(lambda tx: tx.queue_depths(bridge.now_ms()))
+        if await store.read(is_sending_paused):
+            self._log.warning("sending.paused", cure="smsbridge restore finish")
+        return Begun(interrupted_jobs=interrupted, waiting_queues=[each.queue for each in depths])
+
+    async def _begin_once_there(self, bridge: Bridge, store: OpenStore, jumps: ClockWatch, roll: Roll) -> Begun | None:
+        """The database was away at the start: it is asked again and again until it answers. Webhooks are spooled
+        meanwhile, and what else needs it is refused.
+
+        None when it is time to stop instead. Raises what `open_store` raises, but for StoreAway.
+        """
+        wait_s = SHORTEST_WAIT_S
+        while not self.stop.is_set():
+            try:
+                await store.reach()
+                is_the_same = await link_key(store) == bridge.link_key
+                begun = await self._begin(bridge, store, jumps, roll) if is_the_same else None
+            except StoreUnavailable as error:
+                if store.is_away and not isinstance(error, StoreAway):
+                    raise  # it answers, and says no
+                self._log.warning("store.away", reason=str(error), next_try_s=wait_s)
+            else:
+                if not is_the_same:
+                    self._log.error("store.replaced")
+                    store.broken.set()
+                return begun
+            await self._until_stop(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+        return None
+
+    def _workers(
+        self, bridge: Bridge, store: OpenStore, roll: Roll, meter: PrometheusMeter, begun: Begun
+    ) -> list[Worker]:
+        settings = self._loaded.settings
+        return [
+            Worker(
+                queue,
+                kinds=job_kinds(bridge),
+                store=store,
+                clock=bridge.clock,
+                meter=meter,
+                concurrency=concurrency,
+                grace_s=settings.server.grace / 1000,
+                has_held=roll.has_held,
+            )
+            for queue, concurrency in queues(bridge, begun.waiting_queues).items()
+        ]
 
     async def _until_broken(self, store: OpenStore) -> None:
         """A database that failed in a way nothing in memory can be trusted after: stop, and let the supervisor start

@@ -126,7 +126,10 @@ METRICS: Final[dict[str, Metric]] = {
         kind="counter", help="How often the wall clock was set by more than two seconds.", labels=("direction",)
     ),
     "sending_paused": Metric(kind="gauge", help="1 after a restore, until somebody says that texts may leave again."),
-    "ready": Metric(kind="gauge", help="1 when requests are taken."),
+    "ready": Metric(kind="gauge", help="1 when webhooks can be kept."),
+    "degraded": Metric(
+        kind="gauge", help="1 while webhooks are kept in the spool alone, because the database cannot be reached."
+    ),
     "build_info": Metric(
         kind="gauge", help="Always 1; the labels say what runs.", labels=("version", "python", "sqlite")
     ),

@@ -73,7 +73,7 @@ def test_the_service_manager_hears_of_readiness_of_life_and_of_the_stop(
 def test_a_database_elsewhere_that_is_away_is_no_reason_to_be_restarted(
     manager: socket.socket, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """A daemon that is restarted could not start, and nobody would take webhooks into the spool."""
+    """A restart mends nothing there, and while it lasts nobody takes webhooks into the spool."""
     name = f"watched_{os.getpid()}"
     url = make_database(shared_url(), name)
     told = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"}

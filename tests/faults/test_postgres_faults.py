@@ -27,9 +27,9 @@ def server() -> PostgresServer:
     return new_server(free_port())
 
 
-def outages(server: PostgresServer, url: str, *, rounds: int, away_s: float) -> Nemesis:
+def outages(server: PostgresServer, url: str, *, rounds: int) -> Nemesis:
     """Each round: all sessions ended, the server stopped as if switched off and started, and once more while nobody
-    answers for some seconds."""
+    answers for some seconds, in which the daemon is killed and started, too."""
 
     async def strike(run: FaultRun) -> None:
         await run.daemons.start()
@@ -40,10 +40,16 @@ def outages(server: PostgresServer, url: str, *, rounds: int, away_s: float) -> 
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'smsbridge'"
                 )
             run.struck["sessions ended"] += 1
-            for seconds in (0.0, away_s):
+            for restarts in (False, True):
                 await run.history.until_more(run.chance.randint(20, 60), limit_s=20)
                 await asyncio.to_thread(server.stop, "immediate")
-                await asyncio.sleep(seconds)
+                if restarts:
+                    await run.daemons.kill()
+                    await run.daemons.start()
+                    run.struck["killed and started meanwhile"] += 1
+                    before = run.history.count_in
+                    await run.history.until_more(20, limit_s=20)
+                    assert run.history.count_in > before, run.daemons.said()
                 await asyncio.to_thread(server.start)
                 run.struck["server stopped hard"] += 1
         await run.history.until_more(50, limit_s=30)
@@ -55,14 +61,19 @@ def outages(server: PostgresServer, url: str, *, rounds: int, away_s: float) -> 
 async def test_postgresql_that_dies_under_load_loses_nothing_and_doubles_nothing(
     tmp_path: Path, server: PostgresServer, rounds: int
 ) -> None:
-    """FI-09. Webhooks go on being acknowledged while it is away: they are in the spool."""
+    """FI-09. Webhooks go on being acknowledged while it is away: they are in the spool, and so are those that come to a
+    daemon that was started meanwhile."""
     url = server.make_database(f"fi09_{rounds}")
-    store = PostgresRunStore(tmp_path, url, has_spool=True)
+    store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=True)
     plan = Plan(seed=9, texts_in=200, texts_out=60, phones=10, phone_pause_s=(0.1, 0.4))
-    verdict = await FaultRun(tmp_path, plan, outages(server, url, rounds=rounds, away_s=3), store=store).run()
+    verdict = await FaultRun(tmp_path, plan, outages(server, url, rounds=rounds), store=store).run()
     print(f"\nFI-09\n{verdict}")  # noqa: T201 - the figures are the point; pytest -s or a failure shows them
     assert verdict.is_good, verdict
-    assert verdict.struck == {"sessions ended": rounds, "server stopped hard": rounds * 2}
+    assert verdict.struck == {
+        "sessions ended": rounds,
+        "server stopped hard": rounds * 2,
+        "killed and started meanwhile": rounds,
+    }
     assert verdict.acknowledged_in >= 200
     assert verdict.acknowledged_out >= 60
 

@@ -12,9 +12,9 @@ import pytest
 
 from postgres_proxy import PostgresProxy
 from postgres_server import PostgresServer, free_port, new_server
-from smsbridge.contracts.store import Commit, StoreUnavailable, Tx
-from smsbridge.store import line, news, postgres
-from smsbridge.store.postgres import PostgresStore
+from smsbridge.contracts.store import Commit, StoreAway, StoreUnavailable, Tx
+from smsbridge.store import line, news, place_of, postgres
+from smsbridge.store.postgres import PostgresStore, prepare
 from store import made
 
 SECRET = "p@ss/w0rd"
@@ -226,6 +226,101 @@ async def test_memory_does_not_grow_by_notifications_that_nobody_reads(store: Po
         await store.write(lambda tx, n=n: tx.enqueue(made.job(lane=f"lane{n}")))
     for each in store._all_lines:
         assert not each.connection._notifies_backlog
+
+
+# --- away when it is opened
+
+
+@pytest.fixture
+async def away(server: PostgresServer, url: str) -> AsyncIterator[PostgresStore]:
+    """Opened while the server is switched off, which it still is."""
+    server.stop("immediate")
+    store = PostgresStore.open(url, may_be_away=True)
+    try:
+        yield store
+    finally:
+        if not server.is_running():
+            server.start()
+        await store.close()
+
+
+async def test_a_store_that_is_away_refuses_everybody_until_it_is_reached(
+    away: PostgresStore, server: PostgresServer
+) -> None:
+    assert away.is_away
+    for refused in (away.write(add_one), away.read(lambda tx: tx.meta("count")), away.healthy()):
+        with pytest.raises(StoreUnavailable, match=r"since the start: .*Connection refused") as why:
+            await refused
+        assert type(why.value) is StoreUnavailable, "what the web edge has an answer for"
+    with pytest.raises(StoreAway):
+        await away.reach()
+    heard: asyncio.Queue[Commit] = asyncio.Queue()
+    away.subscribe(heard.put_nowait)
+    server.start()
+    await away.reach()
+    assert not away.is_away
+    assert await away.write(add_one) >= 1
+    await away.write(lambda tx: tx.enqueue(made.job()))
+    async with asyncio.timeout(60):
+        await heard.get()
+    await away.reach()  # once more is no harm
+    await until_notified(away)
+
+
+async def test_a_store_that_was_never_reached_can_be_closed(away: PostgresStore) -> None:
+    await away.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await away.write(add_one)
+
+
+async def test_a_server_that_is_there_and_says_no_is_not_away(
+    away: PostgresStore, server: PostgresServer, url: str
+) -> None:
+    server.start()
+    mistyped = PostgresStore(url.replace("/away", "/nothing"))
+    with pytest.raises(StoreUnavailable, match="does not exist") as said:
+        await mistyped.reach()
+    assert not isinstance(said.value, StoreAway)
+    await mistyped.close()
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        PostgresStore.open(url.replace("/away", "/nothing"), may_be_away=True)
+
+
+def test_a_server_with_no_place_for_one_more_is_away(server: PostgresServer, url: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    with pytest.raises(StoreAway, match="too many connections"):
+        prepare(url.replace("postgres@", "crowded@"))
+
+
+@pytest.mark.parametrize("how", ["it does not answer", "it ends the session"])
+def test_a_server_that_lets_us_in_and_then_is_silent_is_away(
+    url: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """So does PgBouncer before a server that is switched off."""
+
+    def ask(connection: psycopg.Connection) -> None:
+        end = "pg_sleep(600)" if how == "it does not answer" else "pg_terminate_backend(pg_backend_pid())"
+        connection.execute(f"SELECT {end}")
+
+    monkeypatch.setattr(postgres, "_check", ask)
+    monkeypatch.setattr(postgres, "FIRST_ANSWER_S", 0.2 if how == "it does not answer" else 600)
+    with pytest.raises(StoreAway):
+        prepare(url)
+
+
+def test_a_database_is_known_again_by_its_place_whoever_signs_in() -> None:
+    at = [
+        "postgresql://bridge:old@db.example:5432/sms?sslmode=require",
+        "postgresql://other:new@db.example:5432/sms",
+        "postgresql://other@db.example:5432/sms2",
+        "postgresql://other@db2.example:5432/sms",
+        "postgresql:///sms?host=/run/one",
+        "postgresql:///sms?host=/run/two",
+    ]
+    places = [place_of(each) for each in at]
+    assert places[0] == places[1]
+    assert len(set(places)) == 5
 
 
 # --- refused at the start, in words that help and give nothing away

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -13,9 +14,11 @@ import pytest
 
 from fakes import ANN, OUR_NUMBER, World
 from smsbridge.contracts.disk import Room
+from smsbridge.contracts.spool import Spooled
 from smsbridge.contracts.store import StoreUnavailable
 from smsbridge.domain.brake import NO_BRAKE, Brake
 from smsbridge.flows.upkeep import ensure_upkeep
+from smsbridge.store.spool import FileSpool
 from smsbridge.web.server import Limits
 from smsbridge.wire.probe import PROBE_PATH, write_probe_answer
 from web.running import running
@@ -40,6 +43,72 @@ async def test_a_store_that_cannot_write_makes_it_unready_and_leaves_it_alive(
         )
         assert edge.counted("ready") == 0
         assert (await edge.get("/livez"))[0] == 200
+
+
+async def test_while_webhooks_can_be_kept_without_the_store_it_is_ready_and_says_what_is_missing(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A load balancer that took it out would send contacts' texts nowhere."""
+    spool = FileSpool.open(tmp_path / "spool.sqlite3", limit=2)
+    world.bridge = replace(world.bridge, spool=spool)
+    monkeypatch.setattr("smsbridge.web.health.CHECK_EVERY_S", 0)
+    async with running(world) as edge:
+        status, _, body = await edge.get("/readyz?degraded=503")
+        assert (status, json.loads(body)["degraded"]) == (200, None)
+
+        async def unwell() -> None:
+            raise StoreUnavailable("the database cannot be reached")
+
+        with monkeypatch.context() as away:
+            away.setattr(world.store, "healthy", unwell)
+            status, _, body = await edge.get("/readyz")
+            shown = json.loads(body)
+            assert (status, shown["ready"]) == (200, True)
+            assert "webhooks are kept in the spool" in shown["degraded"]
+            assert shown["checks"]["store"] == {"ok": False, "problem": "the database cannot be reached"}
+            assert (edge.counted("ready"), edge.counted("degraded")) == (1, 1)
+            status, _, body = await edge.get("/readyz?degraded=503")
+            assert (status, json.loads(body)) == (503, shown), "for who looks for a bridge that does everything"
+
+            world.disk.room = Room.NONE
+            status, _, body = await edge.get("/readyz")
+            assert (status, json.loads(body)["ready"], json.loads(body)["degraded"]) == (503, False, None)
+            world.disk.room = Room.AMPLE
+
+            for _ in range(2):
+                await spool.put(Spooled(account="plain", at_ms=1, request=b"{}"))
+            status, _, body = await edge.get("/readyz")
+            assert (status, json.loads(body)["checks"]["spool"]["waiting"]) == (503, 2)
+            assert "full" in json.loads(body)["checks"]["spool"]["problem"]
+            await edge.get("/metrics")
+            assert (edge.counted("ready"), edge.counted("degraded")) == (0, 0)
+
+        status, _, _ = await edge.get("/readyz")
+        assert status == 503, "what comes goes behind what waits, and there is no room for it"
+        await spool.drop([1])
+        assert (await edge.get("/readyz?degraded=503"))[0] == 200
+    await spool.close()
+
+
+async def test_who_asks_for_readiness_does_not_wait_longer_than_a_webhook_for_a_store_that_is_silent(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spool = FileSpool.open(tmp_path / "spool.sqlite3", limit=2)
+    world.bridge = replace(world.bridge, spool=spool)
+    monkeypatch.setattr("smsbridge.web.health.SPOOLED_TIMEOUT_S", 0.05)
+
+    async def silent(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.store, "healthy", silent)
+    monkeypatch.setattr(world.store, "read", silent)
+    async with running(world) as edge:
+        for path in ("/readyz", "/metrics"):
+            async with asyncio.timeout(20):
+                assert (await edge.get(path))[0] == 200
+        assert edge.counted("degraded") == 1
+        monkeypatch.undo()
+    await spool.close()
 
 
 async def test_a_full_disk_makes_it_unready_and_a_nearly_full_one_does_not(world: World) -> None:

@@ -20,6 +20,7 @@ from smsbridge.cli.shared import (
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - read here, not bound
 _ASK_AGAIN_S: Final = 0.2
 _LONGEST_ANSWER_S: Final = 10.0
+_LONGEST_ANSWER_BYTES: Final = 100_000
 
 
 @click.command()
@@ -36,9 +37,9 @@ def readyz(*, config: Path | None, url: str | None, wait: bool, timeout_s: float
         raise click.BadParameter(f"{address!r} is no http address", param_hint="--url")
     until = time.monotonic() + timeout_s
     while True:
-        problem = _ask(f"{address.rstrip('/')}/readyz", min(_LONGEST_ANSWER_S, timeout_s))
+        problem, degraded = _ask(f"{address.rstrip('/')}/readyz", min(_LONGEST_ANSWER_S, timeout_s))
         if not problem:
-            click.echo("ready")
+            click.echo(f"ready, but {degraded}" if degraded else "ready")
             return
         if not wait or time.monotonic() >= until:
             raise Unreachable(f"Not ready: {problem}.")
@@ -49,7 +50,7 @@ def readyz(*, config: Path | None, url: str | None, wait: bool, timeout_s: float
 @with_config
 def healthcheck(*, config: Path | None) -> None:
     """The same as readyz, under the name that containers expect."""
-    problem = _ask(f"{_own_address(config)}/readyz", _LONGEST_ANSWER_S)
+    problem, _ = _ask(f"{_own_address(config)}/readyz", _LONGEST_ANSWER_S)
     if problem:
         raise Unreachable(f"Not ready: {problem}.")
 
@@ -65,17 +66,25 @@ def _own_address(config: Path | None) -> str:
     return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
 
 
-def _ask(url: str, timeout_s: float) -> str:
-    """What keeps it from being ready; nothing when it is. No proxy of the environment is asked."""
+def _ask(url: str, timeout_s: float) -> tuple[str, str]:
+    """What keeps it from being ready, nothing when it is; and what it cannot do all the same. No proxy of the
+    environment is asked."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=timeout_s):
-            return ""
+        with opener.open(url, timeout=timeout_s) as answer:
+            return "", _read_degraded(answer.read(_LONGEST_ANSWER_BYTES))
     except urllib.error.HTTPError as error:
         with error:
-            return f"{url} answers {error.code}, {_read_problems(error.read(10_000))}"
+            return f"{url} answers {error.code}, {_read_problems(error.read(_LONGEST_ANSWER_BYTES))}", ""
     except (OSError, ValueError) as error:
-        return f"{url} does not answer, {getattr(error, 'reason', error)}"
+        return f"{url} does not answer, {getattr(error, 'reason', error)}", ""
+
+
+def _read_degraded(body: bytes) -> str:
+    try:
+        return json.loads(body).get("degraded") or ""
+    except (ValueError, AttributeError):
+        return ""
 
 
 def _read_problems(body: bytes) -> str:

@@ -24,6 +24,11 @@ class Spool(Protocol):
         """How many wait. As long as any does, whatever comes goes behind them: that keeps the order."""
         ...
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no more."""
+        ...
+
     async def put(self, spooled: Spooled) -> None:
         """Returns once it is on disk. Raises StoreUnavailable when it is full or the disk refuses."""
         ...

@@ -47,6 +47,10 @@ class StoreUnavailable(Exception):
     """The store cannot be reached or cannot write now. Nothing of the transaction was kept."""
 
 
+class StoreAway(StoreUnavailable):
+    """It cannot be opened because it cannot be reached now, which may mend itself."""
+
+
 class StoreInUse(Exception):
     """Another process has this database open."""
 

@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import errors, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from smsbridge.contracts.store import StoreUnavailable
+from smsbridge.contracts.store import StoreAway, StoreUnavailable
 
 _SETTINGS: Final[dict[str, Any]] = {
     "connect_timeout": 3,
@@ -161,6 +162,50 @@ def connect(url: str) -> psycopg.Connection:
     return psycopg.connect(**{**_SETTINGS, **read_url(url)}, autocommit=True, prepare_threshold=None)
 
 
+def reach(url: str) -> psycopg.Connection:
+    """A first connection. Raises StoreAway when nobody lets anybody in there now; psycopg.Error for what whoever does
+    has against us: that will be the same the next time.
+
+    By the error alone the two cannot be told apart: libpq gives no code with it, and servers have their own languages.
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PQPINGPARAMS
+    """
+    try:
+        return connect(url)
+    except psycopg.OperationalError as error:
+        if isinstance(error, errors.ConnectionTimeout) or _is_crowded(error) or not _takes_anybody(url):
+            raise StoreAway(words(error)) from error
+        return connect(url)  # it has just come up, or means it
+
+
+def _takes_anybody(url: str) -> bool:
+    target = make_conninfo(**{**_SETTINGS, **read_url(url)})
+    return pq.PGconn.ping(target.encode()) == pq.Ping.OK
+
+
+def _is_crowded(error: psycopg.Error) -> bool:
+    """As far as servers say it in English: elsewhere it ends the start, like whatever else they have against us."""
+    return any(said in str(error) for said in _CROWDED)
+
+
+@contextlib.contextmanager
+def cut_after(connection: psycopg.Connection, seconds: float) -> Iterator[None]:
+    """Whoever waits longer for an answer gets psycopg.OperationalError, and the connection is closed: PgBouncer lets
+    everybody in, and keeps them waiting for two minutes for a server that is away."""
+    twin = socket.socket(fileno=os.dup(connection.fileno()))
+
+    def cut() -> None:
+        with contextlib.suppress(OSError):
+            twin.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        twin.close()
+
+
 def read_url(url: str) -> dict[str, Any]:
     """Raises StoreUnavailable for what is no address, without repeating any of it: there may be a password in it."""
     try:
@@ -185,6 +230,13 @@ def _run_all(connection: psycopg.Connection, statements: str) -> str:
     return str(row[0]) if row else ""
 
 
+_CROWDED: Final = (
+    "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "no more connections allowed",
+)
+"""PostgreSQL's words and PgBouncer's for a limit that is reached now."""
 _NO_ADDRESS: Final = (
     "store.url cannot be read: it must be like postgresql://user:password@host:5432/database. In the password every "
     "character that is no letter and no digit must be written as % and two digits (@ is %40, / is %2F)"

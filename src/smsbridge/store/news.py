@@ -84,7 +84,8 @@ class News:
         for line in self.lines:
             line.cut()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # it was started
+                thread.join()
 
     def tell(self, queues: Collection[str], *, has_events: bool) -> None:
         """Called after a commit, from the thread that made it."""

@@ -29,8 +29,8 @@ from typing import Any, Final, Self, TypeVar
 import psycopg
 from psycopg import errors
 
-from smsbridge.contracts.store import Commit, StoreTooNew, StoreUnavailable, Tx
-from smsbridge.store.line import Line, connect, words
+from smsbridge.contracts.store import Commit, StoreAway, StoreTooNew, StoreUnavailable, Tx
+from smsbridge.store.line import Line, cut_after, reach, words
 from smsbridge.store.listeners import Listeners
 from smsbridge.store.news import EVENTS_TO_A_TRANSACTION, News
 from smsbridge.store.queries import load_migrations, load_postgres_queries
@@ -44,6 +44,7 @@ WRITERS: Final = 4
 READERS: Final = 3
 LONGEST_WRITE_S: Final = 8.0
 """A transaction that takes longer is cut off: readers of the event log wait for it (journal.sql, `settled`)."""
+FIRST_ANSWER_S: Final = 5.0
 LONGEST_READ_S: Final = 25.0
 LOOK_AFTER_S: Final = 0.25
 TOLD_AFTER_S: Final = 10.0
@@ -75,9 +76,11 @@ class Overtaken(StoreUnavailable):
 class PostgresStore:
     """contracts.store.Store on one database. Made by `open` in a running event loop, ended by `close`."""
 
-    def __init__(self, url: str, number_key: bytes) -> None:
+    def __init__(self, url: str) -> None:
         self._url = url
-        self._number_key = number_key
+        self._number_key = b""
+        """Of the database; none while it has not been reached."""
+        self._why_away = "it was not asked for"
         self.daemon = secrets.token_hex(8)
         """Under this name the lanes of this process are held: a process that starts again is another one."""
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="store-write")
@@ -108,17 +111,23 @@ class PostgresStore:
         self.on_overtaken: Callable[[], None] | None = None
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Brings the schema up to date. Raises StoreTooNew, or StoreUnavailable with what the database said."""
+    def open(cls, url: str, *, may_be_away: bool = False) -> Self:
+        """Brings the schema up to date. One that `may_be_away` and is refuses everybody until `reach` has reached it.
+
+        Raises StoreAway where it may not be, StoreTooNew, or StoreUnavailable with what the database said.
+        """
+        number_key, why_away = b"", ""
         try:
-            with connect(url) as connection:
-                _check(connection)
-                migrate(connection)
-                number_key = _number_key(connection)
-        except psycopg.Error as error:
-            raise StoreUnavailable(words(error)) from error
-        store = cls(url, number_key)
-        store._news.start()
+            number_key = prepare(url)
+        except StoreAway as away:
+            if not may_be_away:
+                raise
+            why_away = str(away)
+        store = cls(url)
+        if number_key:
+            store._begin(number_key)
+        else:
+            store._why_away = why_away
         return store
 
     # --- contracts.store.Store
@@ -126,6 +135,24 @@ class PostgresStore:
     @property
     def is_exclusive(self) -> bool:
         return False
+
+    @property
+    def is_away(self) -> bool:
+        return not self._number_key
+
+    async def reach(self) -> None:
+        if not self.is_away:
+            return
+        try:
+            number_key = await self._loop.run_in_executor(None, prepare, self._url)
+        except StoreAway as away:
+            self._why_away = str(away)
+            raise
+        self._begin(number_key)
+
+    def _begin(self, number_key: bytes) -> None:
+        self._number_key = number_key
+        self._news.start()
 
     async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:
         self._refuse_if_down()
@@ -278,6 +305,8 @@ class PostgresStore:
     def _refuse_if_down(self) -> None:
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
+        if self.is_away:
+            raise StoreUnavailable(f"the database could not be reached since the start: {self._why_away}")
         self._refuse_if_away()
 
     def _refuse_if_away(self) -> None:
@@ -374,6 +403,25 @@ class _Savepoint:
             self._cursor.execute(statement)
         except (psycopg.OperationalError, psycopg.InternalError) as error:
             raise StoreUnavailable(words(error)) from error
+
+
+def prepare(url: str) -> bytes:
+    """Looks at the database, brings its schema up to date, and returns the key under which it hashes numbers.
+
+    Raises StoreAway, StoreTooNew or StoreUnavailable.
+    """
+    try:
+        connection = reach(url)
+    except psycopg.Error as error:
+        raise StoreUnavailable(words(error)) from error
+    with contextlib.closing(connection):
+        try:
+            with cut_after(connection, FIRST_ANSWER_S):
+                _check(connection)
+            migrate(connection)
+            return _number_key(connection)
+        except psycopg.Error as error:
+            raise (StoreAway if connection.closed else StoreUnavailable)(words(error)) from error
 
 
 def migrate(connection: psycopg.Connection) -> None:

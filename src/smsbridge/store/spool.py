@@ -1,4 +1,8 @@
-"""The spool: a small SQLite file beside the daemon, for webhooks that come while PostgreSQL is away."""
+"""The spool: a small SQLite file beside the daemon, for webhooks that come while PostgreSQL is away.
+
+It also remembers which database the daemon was last on, and that one's key for links: so the daemon can start while the
+database is away, and a start on one that it has never seen is told apart.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,11 @@ CREATE TABLE IF NOT EXISTS spooled (
     account TEXT NOT NULL,
     at_ms   INTEGER NOT NULL,
     request BLOB NOT NULL
-) STRICT
+) STRICT;
+CREATE TABLE IF NOT EXISTS last_store (
+    place    TEXT PRIMARY KEY,
+    link_key BLOB NOT NULL
+) STRICT, WITHOUT ROWID
 """
 
 
@@ -42,7 +50,7 @@ class FileSpool:
             os.chmod(path, 0o600)  # texts of people are in there
             for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA secure_delete = ON"):
                 connection.execute(statement)
-            connection.execute(_SCHEMA)
+            connection.executescript(_SCHEMA)
             (depth,) = connection.execute("SELECT count(*) FROM spooled").fetchone()
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"{path}: {error}") from error
@@ -52,8 +60,28 @@ class FileSpool:
     def depth(self) -> int:
         return self._depth
 
+    @property
+    def is_full(self) -> bool:
+        return self._depth >= self._limit
+
+    def link_key_of(self, place: str) -> bytes | None:
+        """The key for links of the database at `place`, if that is where the daemon was last. Only at the start: it is
+        read here and now."""
+        row = self._connection.execute("SELECT link_key FROM last_store WHERE place = ?", (place,)).fetchone()
+        return row[0] if row else None
+
+    async def remember(self, place: str, link_key: bytes) -> None:
+        """Raises StoreUnavailable."""
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM last_store WHERE place <> ?", (place,))
+            connection.execute("INSERT OR REPLACE INTO last_store (place, link_key) VALUES (?, ?)", (place, link_key))
+
+        if self.link_key_of(place) != link_key:
+            await self._run(note)
+
     async def put(self, spooled: Spooled) -> None:
-        if self._depth >= self._limit:
+        if self.is_full:
             raise StoreUnavailable("the database cannot be reached, and the spool is full")
         self._depth += 1  # at once: whatever comes meanwhile goes behind it
         try:

@@ -117,6 +117,13 @@ class SqliteStore:
     def is_exclusive(self) -> bool:
         return True
 
+    @property
+    def is_away(self) -> bool:
+        return False
+
+    async def reach(self) -> None:
+        """It is here."""
+
     async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:  # noqa: ARG002
         # The disk is our own: it answers, or everything here waits for it.
         if self._broken or self._is_closed:

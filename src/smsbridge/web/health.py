@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -21,9 +22,14 @@ from smsbridge.wire.encoding import write_json
 from smsbridge.wire.probe import write_probe_answer
 
 STORE_TIMEOUT_S: Final = 5.0
+SPOOLED_TIMEOUT_S: Final = 1.0
+"""Where webhooks are kept without the store they do not wait for it any longer, and who asks for readiness need not."""
 CHECK_EVERY_S: Final = 1.0
 """Readiness writes to the store; however often it is asked, it does so at most this often."""
 MAX_LETTERS_COUNTED: Final = 1_000
+_DEGRADED: Final = (
+    "the database cannot be reached: webhooks are kept in the spool, and what else needs the database is answered 503"
+)
 _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -51,43 +57,29 @@ class Health:
         """The loop turns. A restart would help nothing else, so nothing else is asked."""
         return web.Response(text="alive\n")
 
-    async def ready(self, _request: web.Request) -> web.Response:
-        """503 while requests should go elsewhere. A carrier or desktop that is down is no reason: it is waited for."""
-        async with self._checking:
-            if time.monotonic() - self._checked_at >= CHECK_EVERY_S:
-                self._store = await self._check_store()
-                self._braked = await self._look_at_brakes()
-                self._checked_at = time.monotonic()
-        draining = self._stopping.is_set()
-        disk = self._check_disk()
-        ready = self._store["ok"] and disk["ok"] and not draining
-        self._bridge.meter.set("ready", int(ready))
+    async def ready(self, request: web.Request) -> web.Response:
+        """503 while webhooks should go elsewhere. While the spool keeps them they need not: it is ready, and says that
+        it is degraded. `?degraded=503` is for who looks for a bridge that does everything: then that is 503 as well.
+
+        A carrier or desktop that is down is no reason: it is waited for.
+        """
+        checks, ready, degraded = await self._check()
+        status = 200 if ready and not (degraded and request.query.get("degraded") == "503") else 503
         body = {
             "ready": ready,
-            "checks": {"store": self._store, "disk": disk, "not_draining": {"ok": not draining}, **self._spool()},
+            "degraded": degraded or None,
+            "checks": checks,
             "braked": self._braked,
             "version": __version__,
         }
-        return web.Response(status=200 if ready else 503, body=write_json(body), content_type="application/json")
+        return web.Response(status=status, body=write_json(body), content_type="application/json")
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """In the text format of Prometheus. What lies in the queues is counted now, and not kept up to date all day."""
-        now_ms = self._bridge.now_ms()
-        try:
-            depths, letters, is_paused, brakes = await self._bridge.store.read(
-                lambda tx: (
-                    tx.queue_depths(now_ms),
-                    tx.list_dead_letters(limit=MAX_LETTERS_COUNTED),
-                    is_sending_paused(tx),
-                    tx.brakes(),
-                )
-            )
-        except StoreUnavailable:
-            self._bridge.meter.set("ready", 0)
-        else:
-            self._set_gauges(depths, len(letters), now_ms)
-            self._bridge.meter.set("sending_paused", int(is_paused))
-            self._show_brakes(brakes, now_ms)
+        checks, _, _ = await self._check()
+        if checks["store"]["ok"]:
+            with contextlib.suppress(StoreUnavailable):
+                await self._look_at_store()
         return web.Response(body=self._render_metrics(), headers={"Content-Type": _METRICS_TYPE})
 
     async def probe(self, request: web.Request) -> web.Response:
@@ -96,18 +88,59 @@ class Health:
             return web.Response(status=400, text="?nonce= must be 16 to 64 letters, digits, - or _\n")
         return web.Response(text=answer)
 
+    async def _check(self) -> tuple[dict[str, Any], bool, str]:
+        """Every check, whether webhooks can be kept, and what else cannot be done."""
+        async with self._checking:
+            if time.monotonic() - self._checked_at >= CHECK_EVERY_S:
+                self._store = await self._check_store()
+                self._braked = await self._look_at_brakes() if self._store["ok"] else []
+                self._checked_at = time.monotonic()
+        checks = {
+            "store": self._store,
+            "disk": self._check_disk(),
+            "not_draining": {"ok": not self._stopping.is_set()},
+            **self._check_spool(),
+        }
+        # A spool takes what the store does not, and what comes while anything waits in it.
+        keeps = checks.get("spool", self._store)["ok"]
+        ready = keeps and checks["disk"]["ok"] and checks["not_draining"]["ok"]
+        degraded = _DEGRADED if ready and not self._store["ok"] else ""
+        self._bridge.meter.set("ready", int(ready))
+        self._bridge.meter.set("degraded", int(bool(degraded)))
+        return checks, ready, degraded
+
+    async def _look_at_store(self) -> None:
+        now_ms = self._bridge.now_ms()
+        depths, letters, is_paused, brakes = await self._bridge.store.read(
+            lambda tx: (
+                tx.queue_depths(now_ms),
+                tx.list_dead_letters(limit=MAX_LETTERS_COUNTED),
+                is_sending_paused(tx),
+                tx.brakes(),
+            )
+        )
+        self._set_gauges(depths, len(letters), now_ms)
+        self._bridge.meter.set("sending_paused", int(is_paused))
+        self._show_brakes(brakes, now_ms)
+
     async def _check_store(self) -> dict[str, Any]:
+        timeout_s = STORE_TIMEOUT_S if self._bridge.spool is None else SPOOLED_TIMEOUT_S
         try:
-            async with asyncio.timeout(STORE_TIMEOUT_S):
+            async with asyncio.timeout(timeout_s):
                 return {"ok": True, **await self._bridge.store.healthy()}
         except StoreUnavailable as error:
             return {"ok": False, "problem": str(error)}
         except TimeoutError:
-            return {"ok": False, "problem": f"no answer within {STORE_TIMEOUT_S:g} seconds"}
+            return {"ok": False, "problem": f"no answer within {timeout_s:g} s"}
 
-    def _spool(self) -> dict[str, Any]:
+    def _check_spool(self) -> dict[str, Any]:
         spool = self._bridge.spool
-        return {"spool": {"ok": True, "waiting": spool.depth}} if spool is not None else {}
+        if spool is None:
+            return {}
+        waiting = {"waiting": spool.depth}
+        if spool.is_full:
+            return {"spool": {"ok": False, "problem": "it is full: webhooks are refused until it empties", **waiting}}
+        return {"spool": {"ok": True, **waiting}}
 
     def _check_disk(self) -> dict[str, Any]:
         """Where only agents have to wait, contacts' texts must still come here."""
