@@ -21,12 +21,13 @@ def database_of(folder: Path) -> Path:
 
 
 def write_messages(folder: Path, count: int, *, people: int) -> None:
-    """`count` texts, of `people` in turn, each with a conversation and one interaction that is done.
+    """`count` texts of `people`, each with a conversation and one interaction that is done.
 
-    The first of them is the contact `contact_id(0)`.
+    The oldest and every tenth after it is of the contact `contact_id(0)`, the others are everybody's in turn.
     """
     values = {"count": count, "people": people, "sender": SENDER, "rare": RARE_WORD}
-    person = "printf('%026d', i % :people)"
+    who = "CASE i % 10 WHEN 0 THEN 0 ELSE i % :people END"
+    person = f"printf('%026d', {who})"
     words = "CASE i WHEN 0 THEN :rare ELSE 'an old text of which there are many, this is number ' || i END"
     with _writing(folder) as db:
         db.execute(
@@ -52,7 +53,7 @@ def write_messages(folder: Path, count: int, *, people: int) -> None:
             f"{_SERIES} INSERT INTO messages (id, direction, conversation_id, interaction_id, contact_id, "
             "contact_number, sender, account, text, status, carrier_message_id, created_at_ms) "
             f"SELECT 'msg_' || printf('%026d', i), 'inbound', 'cnv_' || {person}, 'int_' || {person}, "
-            f"'con_' || {person}, '+1628' || (5000000 + i % :people), :sender, 'twilio', {words}, 'received', "
+            f"'con_' || {person}, '+1628' || (5000000 + {who}), :sender, 'twilio', {words}, 'received', "
             "'SMff' || printf('%030x', i * 7919), 1 FROM n",
             values,
         )

@@ -21,32 +21,36 @@ from daemons import measure_daemons
 from figures import Figure, Table
 from load import CONNECTIONS, FarEnd, Load, desktop, press, twilio, write_gets, write_webhooks
 from outbound import sends_per_s
-from past import FAR_MS, RARE_WORD, contact_id, write_jobs, write_messages
+from past import FAR_MS, RARE_WORD, contact_id, database_of, write_jobs, write_messages
 from servers import LOAD_CORE, Running, bare, bridge, make_api_key
 
 IDLE_S = 2.0
+DAEMON_PAIRS = 3
+"""Fewer than of the others: each pair starts six daemons."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", metavar="FIGURE", help=f"these only, of: {', '.join(MEASURES)}")
     parser.add_argument("--pairs", type=int, default=5, help="how often each pair is measured (default 5)")
-    parser.add_argument("--requests", type=int, default=6_000, help="requests for each measurement (default 6000)")
+    parser.add_argument("--requests", type=int, default=3_000, help="requests for each measurement (default 3000)")
     parser.add_argument("--stored", type=int, default=1_000_000, help="messages in the full store (default 1000000)")
     options = parser.parse_args()
     if unknown := set(options.only) - set(MEASURES):
         parser.error(f"no such figure: {', '.join(unknown)}")
     os.sched_setaffinity(0, LOAD_CORE)
-    bench = Bench(options.pairs, options.requests, options.stored)
     print(f"{options.pairs} pairs of {options.requests} requests over {CONNECTIONS} connections\n")
-    bench.table.begin()
-    for name in options.only or MEASURES:
-        asyncio.run(MEASURES[name](bench))
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options.pairs, options.requests, options.stored, Path(folder))
+        bench.table.begin()
+        for name in options.only or MEASURES:
+            asyncio.run(MEASURES[name](bench))
 
 
 class Bench:
-    def __init__(self, pairs: int, requests: int, stored: int) -> None:
+    def __init__(self, pairs: int, requests: int, stored: int, folder: Path) -> None:
         self.table = Table()
+        self._full = folder
         self._pairs = pairs
         self._requests = requests
         self._stored = stored
@@ -108,19 +112,15 @@ class Bench:
         """A text to the desktop where a million have been said and many jobs of the same queue wait for another day."""
         ratios = []
         jobs = self._stored // 10
+        full = self._full_store()
+        write_jobs(full, jobs, queue="deliver:crm", lanes=20_000, due_at_ms=FAR_MS)
         async with desktop() as crm:
-            with tempfile.TemporaryDirectory() as name:
-                full = Path(name)
-                with bridge(folder=full):
-                    pass  # makes the schema
-                write_messages(full, self._stored, people=20_000)
-                write_jobs(full, jobs, queue="deliver:crm", lanes=20_000, due_at_ms=FAR_MS)
-                for _ in range(self._pairs):
-                    with bridge(desktop_url=crm.url) as empty:
-                        of_empty = await self._until_told(empty, crm)
-                    with bridge(folder=full, desktop_url=crm.url) as ours:
-                        of_full = await self._until_told(ours, crm)
-                    ratios.append(of_empty / of_full)
+            for _ in range(self._pairs):
+                with bridge(desktop_url=crm.url) as empty:
+                    of_empty = await self._until_told(empty, crm, count=self._requests // 2)
+                with bridge(folder=full, desktop_url=crm.url) as ours:
+                    of_full = await self._until_told(ours, crm, count=self._requests // 2)
+                ratios.append(of_empty / of_full)
         self._say(
             f"cost of a text to the desktop with {self._stored:,} messages and {jobs:,} waiting jobs / with none",
             ratios,
@@ -155,23 +155,18 @@ class Bench:
     async def transcript(self) -> None:
         """One contact with a tenth of all that was said, whose rows lie between everybody's."""
         of_contact = self._stored // 10
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            with bridge(folder=folder):
-                pass
-            write_messages(folder, self._stored, people=10)
-            path = f"/v1/contacts/{contact_id(0)}/transcript"
-            with bridge(folder=folder) as ours:
-                key = make_api_key(ours)
+        path = f"/v1/contacts/{contact_id(0)}/transcript"
+        with bridge(folder=self._full_store()) as ours:
+            key = make_api_key(ours)
 
-                async def ask(path: str, count: int) -> list[float]:
-                    load = await press(write_gets(path, count, port=ours.port, key=key), port=ours.port, connections=1)
-                    assert not load.refused, path
-                    return [each * 1000 for each in load.latencies_s]
+            async def ask(path: str, count: int) -> list[float]:
+                load = await press(write_gets(path, count, port=ours.port, key=key), port=ours.port, connections=1)
+                assert not load.refused, path
+                return [each * 1000 for each in load.latencies_s]
 
-                pages = await ask(f"{path}?limit=50&before={self._stored // 2}", 4 * self._pairs)
-                finds = await ask(f"{path}?limit=50&query={RARE_WORD}", self._pairs)
-                everywhere = await ask(f"/v1/search?query={RARE_WORD}", self._pairs)
+            pages = await ask(f"{path}?limit=50&before={self._stored // 2}", 4 * self._pairs)
+            finds = await ask(f"{path}?limit=50&query={RARE_WORD}", self._pairs)
+            everywhere = await ask(f"/v1/search?query={RARE_WORD}", self._pairs)
         milliseconds: dict[str, Any] = {"at_most": True, "unit": " ms", "digits": 1}
         self._say(f"a page of a transcript of {of_contact:,} messages", pages, reach=20, **milliseconds)
         self._say("a search in it for a word that only the oldest has", finds, reach=100, **milliseconds)
@@ -190,8 +185,16 @@ class Bench:
         self._say("idle memory (resident)", rss_mb, reach=70, at_most=True, unit=" MB", digits=1)
 
     async def daemons(self) -> None:
-        for figure in await measure_daemons(self._pairs, self._requests // 3, self._press):
+        for figure in await measure_daemons(min(self._pairs, DAEMON_PAIRS), self._requests // 3, self._press):
             self.table.add(figure)
+
+    def _full_store(self) -> Path:
+        """One with a past, written once for all that look at it."""
+        if not database_of(self._full).exists():
+            with bridge(folder=self._full):
+                pass  # makes the schema
+            write_messages(self._full, self._stored, people=20_000)
+        return self._full
 
     async def _press(
         self,
@@ -208,11 +211,11 @@ class Bench:
             raise SystemExit(f"{load.refused} webhooks were refused: the figures would mean nothing")
         return load
 
-    async def _until_told(self, ours: Running, crm: FarEnd) -> float:
+    async def _until_told(self, ours: Running, crm: FarEnd, *, count: int | None = None) -> float:
         """Texts a second, from the first webhook to the last one that the desktop was told of."""
         crm.told = 0
         begun = time.perf_counter()
-        load = await self._press(ours)
+        load = await self._press(ours, count=count)
         await crm.until_told(load.answered)
         return load.answered / (time.perf_counter() - begun)
 

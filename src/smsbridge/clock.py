@@ -22,7 +22,7 @@ class SystemClock:
         self.follow()
 
     def now_ms(self) -> int:
-        return self.monotonic_ms() + self._ahead_ms
+        return time.monotonic_ns() // 1_000_000 + self._ahead_ms
 
     def monotonic_ms(self) -> int:
         return time.monotonic_ns() // 1_000_000

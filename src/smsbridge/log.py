@@ -13,10 +13,13 @@ import logging
 import os
 import re
 import sys
+import threading
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import Processor
 
 from smsbridge.domain.phone import mask_number
@@ -77,7 +80,6 @@ def set_up_logging(
     Our own lines are written straight to it, for there is one for each request; libraries' come through `logging`.
     """
     out = stream or sys.stderr
-    sink = cast("TextIO", _Sink(out))
     env = os.environ if environment is None else environment
     for_people = style == "console" or (style == "auto" and out.isatty())
     in_journal = _is_journal(out, env)
@@ -86,7 +88,7 @@ def set_up_logging(
         mask_fields,
     ]
     if not in_journal:  # the journal has a clock of its own
-        shared.insert(0, structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"))
+        shared.insert(0, _Stamp())
     last: list[Processor] = []
     if for_people:
         colours = out.isatty() and not env.get("NO_COLOR")
@@ -97,11 +99,11 @@ def set_up_logging(
     finish = _Finish(with_priority=in_journal)
     structlog.configure(
         processors=[*shared, *last, finish.processor],
-        logger_factory=structlog.WriteLoggerFactory(sink),
+        logger_factory=lambda: _Lines(out),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sink)
+    handler = logging.StreamHandler(cast("TextIO", _Sink(out)))
     meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     handler.setFormatter(
         _LibraryLine(
@@ -145,11 +147,16 @@ def _mask_value(name: str, value: Any) -> Any:
 
 def _write_json(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> str:
     """What a person looks for stands in the same place in each line."""
-    first = {name: line[name] for name in ("ts", "level", "event") if name in line}
-    return _ENCODE({**first, **line})
+    first = {name: line[name] for name in _FIRST if name in line}
+    first.update(line)
+    if _SCALARS.issuperset(map(type, line.values())):  # most lines
+        with contextlib.suppress(ValueError):  # half a surrogate pair
+            return to_json(first).decode()
+    return _ENCODE(first)
 
 
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, default=repr).encode
+_FIRST: Final = ("ts", "level", "event")
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, default=repr, separators=(",", ":")).encode
 
 
 def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -164,9 +171,43 @@ def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
+class _Stamp:
+    """A structlog processor: the time of a line. Lines come many to a second, and the second is written once."""
+
+    def __init__(self) -> None:
+        self._second = (-1, "")
+
+    def __call__(self, _logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        second, us = divmod(time.time_ns() // 1000, 1_000_000)
+        known, text = self._second
+        if second != known:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, text)
+        line["ts"] = f"{text}.{us:06d}Z"
+        return line
+
+
+class _Lines:
+    """What our own lines are written with, by whatever thread: structlog calls the method named like the level."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def info(self, line: str) -> None:
+        """A line that cannot be written (the disk is full, the pipe is closed) is lost; the work it tells of is not."""
+        with self._lock:
+            try:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+            except OSError:
+                pass
+
+    debug = warning = error = critical = info
+
+
 class _Sink:
-    """The stream as loggers see it. A line that cannot be written (the disk is full, the pipe is closed) is lost; the
-    work that it tells of is not."""
+    """The same for libraries' lines, as a stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -245,11 +245,15 @@ async def test_a_number_that_takes_no_texts_is_warned_of_first(world: World) -> 
     assert (notice.kind, notice.certainty) == (NoticeKind.NOT_SMS_CAPABLE, Certainty.POSSIBLE)
 
 
-async def test_who_has_opted_out_is_not_begun_with(world: World) -> None:
+async def test_who_has_opted_out_is_not_begun_with_even_once_erased(world: World) -> None:
     await world.text("STOP")
-    with pytest.raises(CannotSend) as refusal:
-        await create(world, to=ANN, force=True)
-    assert refusal.value.cause is Cause.OPTED_OUT
+    interaction = await world.open_interaction()
+    assert interaction is not None
+    for _ in range(2):
+        with pytest.raises(CannotSend) as refusal:
+            await create(world, to=ANN, force=True)
+        assert refusal.value.cause is Cause.OPTED_OUT
+        await contacts.erase(world.bridge, interaction.contact_id)
 
 
 async def test_a_sender_that_is_not_ours_is_refused(world: World) -> None:

@@ -44,4 +44,4 @@ def test_the_page_lists_every_event_and_no_other() -> None:
 def test_the_example_on_the_page_has_the_fields_that_every_line_has() -> None:
     example = re.search(r"```json\n(.*)\n```", PAGE.read_text("utf-8"))
     assert example is not None
-    assert re.match(r'\{"ts": "[^"]+", "level": "info", "event": "webhook\.accepted"', example[1])
+    assert re.match(r'\{"ts":"[^"]+","level":"info","event":"webhook\.accepted"', example[1])

@@ -24,6 +24,7 @@ from store.made import NOW
 
 NOBODY_LIVES = -1_000
 """So many milliseconds of silence everybody has behind them."""
+_PATIENCE_S = 0.05
 T = TypeVar("T")
 Open = Callable[[], Awaitable[PostgresStore]]
 
@@ -124,6 +125,21 @@ async def test_a_key_that_is_taken_for_good_is_an_error_and_no_endless_race(one:
 
 def claim(tx: Tx, limit: int = 10) -> list[Job]:
     return tx.claim("queue", now_ms=NOW, lease_until_ms=NOW + 60_000, limit=limit)
+
+
+async def test_a_write_that_ends_in_the_moment_its_patience_does_has_ended(one: PostgresStore) -> None:
+    committed = threading.Event()
+    one.on_commit_seconds = lambda _seconds, _transactions: committed.set()
+
+    def work(tx: Tx) -> str:
+        tx.set_meta("said", "kept")
+        return "kept"
+
+    writing = asyncio.create_task(one.write(work, patience_s=_PATIENCE_S))
+    await asyncio.sleep(0)  # it is in its thread
+    assert committed.wait(30)
+    time.sleep(2 * _PATIENCE_S)  # the loop is held up, and hears of both at once
+    assert await writing == "kept"
 
 
 async def test_a_job_put_in_while_its_lane_is_closed_keeps_a_lane(

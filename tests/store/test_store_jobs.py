@@ -1,5 +1,7 @@
 """The durable queue: a lane gives out its head only, once, and whoever lost a lease can change nothing."""
 
+import contextlib
+
 import pytest
 
 from smsbridge.contracts.jobs import Job
@@ -12,6 +14,10 @@ LEASE = 1_000
 
 def claim(tx: Tx, at_ms: int = NOW, limit: int = 10) -> list[Job]:
     return tx.claim("queue", now_ms=at_ms, lease_until_ms=at_ms + LEASE, limit=limit)
+
+
+def claim_next(tx: Tx) -> Job | None:
+    return tx.claim_next("lane", now_ms=NOW, lease_until_ms=NOW + LEASE)
 
 
 async def put(store: Store, *refs: str, lane: str = "lane", due_at_ms: int = NOW) -> None:
@@ -41,6 +47,38 @@ async def test_the_next_of_a_lane_comes_when_its_head_has_ended(store: Store) ->
     assert second.ref == "second"
     assert await store.write(lambda tx: tx.close_job(second))
     assert await store.read(lambda tx: tx.next_due_ms("queue")) is None
+
+
+async def test_a_lane_that_ended_gives_out_what_comes_after_it_in_the_same_transaction(store: Store) -> None:
+    def work(tx: Tx) -> list[str]:
+        tx.enqueue(made.job("first", "lane"))
+        (first,) = claim(tx)
+        with contextlib.suppress(LookupError), tx.savepoint():
+            assert tx.close_job(first)
+            assert claim_next(tx) is None
+            raise LookupError
+        assert tx.close_job(first)  # the lane is there again, for its end was undone
+        assert claim_next(tx) is None
+        tx.enqueue(made.job("second", "lane"))
+        second = claim_next(tx)
+        return [second.ref] if second else []
+
+    assert await store.write(work) == ["second"]
+
+
+async def test_an_end_that_was_undone_leaves_what_is_behind_it(store: Store) -> None:
+    await put(store, "first")
+
+    def work(tx: Tx) -> str:
+        (first,) = claim(tx)
+        with contextlib.suppress(LookupError), tx.savepoint():
+            assert tx.close_job(first)
+            raise LookupError
+        assert tx.postpone_job(first, NOW, counts=False)
+        again = claim_next(tx)
+        return again.ref if again else ""
+
+    assert await store.write(work) == "first"
 
 
 async def test_a_head_that_waits_keeps_what_is_behind_it_waiting(store: Store) -> None:

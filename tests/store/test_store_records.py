@@ -814,3 +814,13 @@ def test_every_type_of_event_can_be_logged() -> None:
         for number, event_type in enumerate(EventType):
             tx.append_event(made.event(f"evt_{number}", type=event_type))
         assert [event.type for event in tx.events_after(0, 100)] == list(EventType)
+
+
+async def test_the_senders_used_with_a_number_are_listed_by_the_last_word(store: Store) -> None:
+    await store.write(made.thread)
+    other = made.conversation("cnv_2", sender="+15005550010", last_message_at_ms=NOW + 5)
+    await store.write(lambda tx: tx.insert_conversation(other))
+    assert await store.read(lambda tx: tx.senders_used(ANN)) == ["+15005550010", SENDER]
+    await store.write(lambda tx: tx.touch_conversation(made.conversation().id, "second", NOW + 9))
+    assert await store.read(lambda tx: tx.senders_used(ANN)) == [SENDER, "+15005550010"]
+    assert await store.read(lambda tx: tx.senders_used("+14155550199")) == []

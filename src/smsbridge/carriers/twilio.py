@@ -648,8 +648,7 @@ class Twilio:
             raise BadSignature(f"The request has no {_SIGNATURE} header.")
         pairs = _covered_pairs(request)
         algorithm, secrets = self._signing(request, pairs)
-        # The set of the values of a repeated name, sorted, each with its name: as the twilio package does it.
-        fields = "".join([name + value for name, value in sorted(set(pairs))])
+        fields = _signed_fields(pairs)
         if _is_signed(given, _spellings(request.url), fields, algorithm, secrets):
             return
         raise BadSignature(
@@ -966,6 +965,15 @@ def _covered_pairs(request: Request) -> _Pairs:
     return ()
 
 
+def _signed_fields(pairs: _Pairs) -> str:
+    """Sorted by name, each name before its value; of a repeated name the set of its values, sorted, as the twilio
+    package does it."""
+    fields = dict(pairs)
+    if len(fields) == len(pairs):  # every request of Twilio's own
+        return "".join([name + fields[name] for name in sorted(fields)])
+    return "".join([name + value for name, value in sorted(set(pairs))])
+
+
 def _read_signature_settings(header: str) -> tuple[str, str | None]:
     """`key=webhooks_sharedkey_...,algorithm=HMAC_SHA256`: the hash, and the id of the key if one is named.
 
@@ -1082,12 +1090,7 @@ def _read_inbound(sid: str, fields: Mapping[str, str]) -> CarrierEvent:
     if not fields.get("To"):
         return Unrecognized(reason="no_recipient")
     announced = _count(fields.get("NumMedia", ""))
-    listed = takewhile(lambda n: n < announced or f"MediaUrl{n}" in fields, range(_MAX_MEDIA_LISTED))
-    media = tuple(
-        InboundMedia(url=fields[f"MediaUrl{n}"], content_type=fields.get(f"MediaContentType{n}", ""))
-        for n in listed
-        if fields.get(f"MediaUrl{n}")
-    )
+    media = _read_media(fields, announced) if announced or "MediaUrl0" in fields else ()
     return InboundMessage(
         carrier_message_id=sid,
         from_number=fields.get("From", ""),
@@ -1096,6 +1099,15 @@ def _read_inbound(sid: str, fields: Mapping[str, str]) -> CarrierEvent:
         media=media,
         media_missing=max(announced - len(media), 0),
         opt_out=_OPT_OUTS.get(fields.get("OptOutType", "").upper()),
+    )
+
+
+def _read_media(fields: Mapping[str, str], announced: int) -> tuple[InboundMedia, ...]:
+    listed = takewhile(lambda n: n < announced or f"MediaUrl{n}" in fields, range(_MAX_MEDIA_LISTED))
+    return tuple(
+        InboundMedia(url=fields[f"MediaUrl{n}"], content_type=fields.get(f"MediaContentType{n}", ""))
+        for n in listed
+        if fields.get(f"MediaUrl{n}")
     )
 
 
@@ -1120,7 +1132,10 @@ def _receipt(*, sid: str, word: str, code: str, text: str, part_ref: str, carrie
 
 
 def _count(digits: str) -> int:
-    return min(int(digits), _MAX_MEDIA_LISTED) if re.fullmatch(r"[0-9]{1,9}", digits) else 0
+    return min(int(digits), _MAX_MEDIA_LISTED) if _COUNT.fullmatch(digits) else 0
+
+
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
 
 
 # -- Reading answers -------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from smsbridge.domain.message import (
     Message,
     MessageId,
     NoticeKind,
+    Number,
 )
 from smsbridge.domain.phone import read_own_sender, read_sender_of_text
 from smsbridge.domain.status import Status
@@ -219,10 +220,12 @@ def _accept(tx: Tx, bridge: Bridge, account: Account, event: CarrierEvent) -> tu
 
 def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessage) -> tuple[Arrived, str]:
     """A text from a contact: contact, conversation, interaction, message, attachments, jobs."""
-    if tx.has_inbound(account.name, event.carrier_message_id):
-        return Arrived.DUPLICATE, "message"
     now_ms = bridge.now_ms()
-    interaction, is_new = _interaction_of(tx, bridge, account, event)
+    thread = _thread_of(tx, event)
+    # Where nothing is to be written before it, inserting the message tells as well.
+    if not _goes_on(thread) and tx.has_inbound(account.name, event.carrier_message_id):
+        return Arrived.DUPLICATE, "message"
+    interaction, is_new = _interaction_of(tx, bridge, account, event, thread)
     text = clean_text(event.text)
     segments = count_segments(text)
     attachments = _announced(bridge, event)
@@ -247,7 +250,8 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
         carrier_at_ms=event.carrier_at_ms,
         created_at_ms=now_ms,
     )
-    tx.insert_message(message)
+    if not tx.insert_message(message):
+        return Arrived.DUPLICATE, "message"
     tx.append_message(message)
     for attachment in attachments:
         tx.insert_attachment(replace(attachment, message_id=message.id))
@@ -285,7 +289,7 @@ def _accept_withheld(tx: Tx, bridge: Bridge, account: Account, event: Withheld) 
     is a text like any other."""
     if is_known(tx, account.name, event):
         return Arrived.DUPLICATE, "withheld"
-    interaction, is_new = _interaction_of(tx, bridge, account, event)
+    interaction, is_new = _interaction_of(tx, bridge, account, event, _thread_of(tx, event))
     if not is_new:
         tx.touch_conversation(interaction.conversation_id, account.name, bridge.now_ms())
         tx.touch_interaction(interaction.id, bridge.now_ms())
@@ -293,17 +297,27 @@ def _accept_withheld(tx: Tx, bridge: Bridge, account: Account, event: Withheld) 
     return Arrived.STORED, "withheld"
 
 
+def _thread_of(tx: Tx, event: InboundMessage | Withheld) -> Thread | None:
+    return tx.thread(_number_of(event), _our_sender(event.to_number))
+
+
+def _number_of(event: InboundMessage | Withheld) -> Number:
+    return read_sender_of_text(clean_text(event.from_number)).number
+
+
+def _goes_on(thread: Thread | None) -> bool:
+    """Whether there is an open interaction: then a text needs no other."""
+    return thread is not None and thread.interaction is not None and thread.interaction.state in OPEN
+
+
 def _interaction_of(
-    tx: Tx, bridge: Bridge, account: Account, event: InboundMessage | Withheld
+    tx: Tx, bridge: Bridge, account: Account, event: InboundMessage | Withheld, thread: Thread | None
 ) -> tuple[Interaction, bool]:
     """The interaction that a text belongs to, and whether its conversation was touched just now."""
-    number = read_sender_of_text(clean_text(event.from_number)).number
-    sender = _our_sender(event.to_number)
-    thread = tx.thread(number, sender)
-    contact = thread.contact if thread else interactions.new_contact(bridge, number)
+    contact = thread.contact if thread else interactions.new_contact(bridge, _number_of(event))
     if thread is None:
         tx.insert_contact(contact)
-    return _interaction_for(tx, bridge, account, contact, thread, sender)
+    return _interaction_for(tx, bridge, account, contact, thread, _our_sender(event.to_number))
 
 
 def _our_sender(to_number: str) -> str:

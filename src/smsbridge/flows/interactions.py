@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import overload
 
 from smsbridge.contracts.bridge import Bridge, Sender
-from smsbridge.contracts.store import Tx
+from smsbridge.contracts.store import Thread, Tx
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend, Conflict, FieldError, Invalid, NotFound
 from smsbridge.domain.interaction import OPEN, EndReason, State, Step, after
@@ -28,15 +28,6 @@ from smsbridge.domain.message import (
 from smsbridge.flows.journal import draw_border, tell_of_contact, tell_of_interaction
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
-
-
-def contact_of(tx: Tx, bridge: Bridge, number: Number) -> Contact:
-    """The contact with this number, made if nobody knew it."""
-    contact = tx.contact_by_number(number)
-    if contact is None:
-        contact = new_contact(bridge, number)
-        tx.insert_contact(contact)
-    return contact
 
 
 def new_contact(bridge: Bridge, number: Number) -> Contact:
@@ -125,17 +116,15 @@ def open_outbound(
     """
     number = read_recipient(to)
     agent = named(tx, agent)
-    contact = tx.contact_by_number(number)
-    sender = own_sender(tx, bridge, from_sender, contact)
-    if contact is not None:
-        opt_out = tx.opt_out(sender.number, number)
-        if opt_out is not None and opt_out.opted_out:
-            raise CannotSend(
-                Cause.OPTED_OUT,
-                NoticeKind.OPTED_OUT,
-                "This contact has opted out of texts from this sender; only their own START brings them back.",
-                field="/to",
-            )
+    sender = own_sender(tx, bridge, from_sender, number)
+    opt_out = tx.opt_out(sender.number, number)
+    if opt_out is not None and opt_out.opted_out:
+        raise CannotSend(
+            Cause.OPTED_OUT,
+            NoticeKind.OPTED_OUT,
+            "This contact has opted out of texts from this sender; only their own START brings them back.",
+            field="/to",
+        )
     capability = known_capability(tx, bridge, number)
     incapable = capability is not None and capability.sms_capable is SmsCapable.NO
     if incapable and not force:
@@ -146,7 +135,7 @@ def open_outbound(
             field="/to",
             overridable=True,
         )
-    interaction = reach(tx, bridge, number, sender, agent)
+    interaction = reach(tx, bridge, number, sender, tx.thread(number, sender.number), agent)
     if incapable and capability is not None:
         warn_of_capability(tx, bridge, interaction, capability.reason)
     return interaction
@@ -166,10 +155,14 @@ def warn_of_capability(tx: Tx, bridge: Bridge, interaction: Interaction, reason:
     )
 
 
-def reach(tx: Tx, bridge: Bridge, number: Number, sender: Sender, agent: Agent | None) -> Interaction:
-    """The interaction in which a text from an agent to this number belongs: the open one, else a new outbound one."""
-    thread = tx.thread(number, sender.number)
-    contact = thread.contact if thread else contact_of(tx, bridge, number)
+def reach(
+    tx: Tx, bridge: Bridge, number: Number, sender: Sender, thread: Thread | None, agent: Agent | None
+) -> Interaction:
+    """The interaction in which a text from an agent to this number belongs: the open one, else a new outbound one.
+    `thread` is what there is between the two."""
+    contact = thread.contact if thread else new_contact(bridge, number)
+    if thread is None:
+        tx.insert_contact(contact)
     conversation = thread.conversation if thread else None
     if conversation is None:
         conversation = new_conversation(bridge, contact, sender.number, sender.account)

@@ -11,7 +11,7 @@ from smsbridge.contracts.bridge import Account, Bridge, Sender
 from smsbridge.contracts.store import OptOutState, Tx
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend, FieldError, Invalid
-from smsbridge.domain.message import Capability, Contact, NoticeKind, Number, SmsCapable
+from smsbridge.domain.message import Capability, NoticeKind, Number, SmsCapable
 from smsbridge.domain.phone import number_facts, read_number
 from smsbridge.wire.http import Answered
 
@@ -38,8 +38,9 @@ def read_recipient(text: str) -> Number:
         raise CannotSend(Cause.INVALID_NUMBER, NoticeKind.NOT_SMS_CAPABLE, str(error), field="/to") from None
 
 
-def own_sender(tx: Tx, bridge: Bridge, wanted: str, contact: Contact | None, desktop: str = "") -> Sender:
-    """The sender a text goes out from: the one asked for, else the conversation's last, else the desktop's default.
+def own_sender(tx: Tx, bridge: Bridge, wanted: str, number: str, desktop: str = "") -> Sender:
+    """The sender a text to `number` goes out from: the one asked for, else the last one used with it, else the
+    desktop's default.
 
     Raises CannotSend(SENDER_NOT_OURS) for one that is not configured.
     """
@@ -53,10 +54,9 @@ def own_sender(tx: Tx, bridge: Bridge, wanted: str, contact: Contact | None, des
                 field="/from",
             )
         return sender
-    if contact is not None:
-        for conversation in tx.conversations_of(contact.id):
-            if conversation.sender in bridge.senders:
-                return bridge.senders[conversation.sender]
+    for used in tx.senders_used(number):
+        if used in bridge.senders:
+            return bridge.senders[used]
     default = bridge.desktops[desktop or bridge.default_desktop].default_sender
     if default:
         return bridge.senders[default]

@@ -89,7 +89,7 @@ def submit(tx: Tx, bridge: Bridge, draft: Draft) -> Message | CannotSend:
         )
     draft = replace(draft, agent=interactions.named(tx, draft.agent))
     try:
-        interaction = _interaction_of(tx, bridge, draft)
+        interaction, is_checked = _interaction_of(tx, bridge, draft)
     except CannotSend as refusal:
         return _refuse(tx, bridge, _known_interaction(tx, draft), refusal)
     try:
@@ -97,7 +97,8 @@ def submit(tx: Tx, bridge: Bridge, draft: Draft) -> Message | CannotSend:
         text = _check_text(bridge, draft)
         account = bridge.accounts[sender.account]
         attachments = _check_media(tx, bridge, account, draft.media)
-        _check_contact(tx, bridge, interaction, draft)
+        if not is_checked:
+            _check_contact(tx, bridge, interaction, draft)
     except CannotSend as refusal:
         return _refuse(tx, bridge, interaction, refusal)
     if not draft.quick_reply:
@@ -206,8 +207,9 @@ def send_the_rest(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) -
         _enqueue_send(tx, bridge, message, due_at_ms=bridge.now_ms())
 
 
-def _interaction_of(tx: Tx, bridge: Bridge, draft: Draft) -> Interaction:
-    """The interaction the text belongs to. Raises what design says for one that is over or somebody else's."""
+def _interaction_of(tx: Tx, bridge: Bridge, draft: Draft) -> tuple[Interaction, bool]:
+    """The interaction the text belongs to, and whether its contact was checked before it was opened. Raises what design
+    says for one that is over or somebody else's."""
     if draft.interaction_id:
         interaction = interactions.find(tx, draft.interaction_id)
         if draft.to and read_recipient(draft.to) != interaction.contact_number:
@@ -216,23 +218,21 @@ def _interaction_of(tx: Tx, bridge: Bridge, draft: Draft) -> Interaction:
                 FieldError("/to", "leave it out, or give the number of the interaction's contact"),
             )
         _check_open_to(tx, bridge, interaction, draft.agent)
-        return interaction
+        return interaction, False
     if not draft.to:
         raise Invalid("Nobody to send to.", FieldError("/to", "give a number, or an interaction_id"))
     number = read_recipient(draft.to)
-    sender = own_sender(tx, bridge, draft.from_sender, tx.contact_by_number(number), draft.desktop)
-    if draft.quick_reply and (last := _last_interaction(tx, number, sender)):
+    sender = own_sender(tx, bridge, draft.from_sender, number, draft.desktop)
+    thread = tx.thread(number, sender.number)
+    last = thread.interaction if thread else None
+    if draft.quick_reply and last is not None:  # it stands beside what was said last, whatever became of that
         if draft.agent and last.state is State.ACTIVE:
             interactions.check_owner(tx, last, draft.agent)
-        return last
-    _check_known_number(tx, bridge, number, sender, draft)
-    return interactions.reach(tx, bridge, number, sender, draft.agent)
-
-
-def _last_interaction(tx: Tx, number: str, sender: Sender) -> Interaction | None:
-    """Where a quick reply stands: beside what was said last, whatever became of that interaction."""
-    thread = tx.thread(number, sender.number)
-    return thread.interaction if thread else None
+        return last, False
+    opens = last is None or last.state is State.DONE
+    if opens:  # else the checks that follow put their notice there
+        _check_number(tx, bridge, number, sender, draft)
+    return interactions.reach(tx, bridge, number, sender, thread, draft.agent), opens
 
 
 def _check_open_to(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agent | None) -> None:
@@ -251,11 +251,8 @@ def _check_open_to(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agen
         interactions.check_owner(tx, interaction, agent)
 
 
-def _check_known_number(tx: Tx, bridge: Bridge, number: str, sender: Sender, draft: Draft) -> None:
+def _check_number(tx: Tx, bridge: Bridge, number: str, sender: Sender, draft: Draft) -> None:
     """Before an interaction is opened for a text that would be refused: then there would be nothing in it."""
-    thread = tx.thread(number, sender.number)
-    if thread is not None and thread.interaction is not None and thread.interaction.state is not State.DONE:
-        return  # the checks that follow put their notice there
     _check_opt_out(tx, sender.number, number)
     _check_capability(tx, bridge, number, draft)
     _check_text(bridge, draft)

@@ -168,11 +168,12 @@ def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) 
         delivered_at_ms=message.delivered_at_ms or (now_ms if status is Status.DELIVERED else None),
     )
     tx.update_message(settled)
+    # Nobody needs to hear of the moment of SENDING: news is on its way, or it is QUEUED as it was before.
+    if status is Status.SENDING or (message.status, status) == (Status.SENDING, Status.QUEUED):
+        return settled
     interaction = tx.interaction(message.interaction_id)
     desktop = interaction.desktop if interaction else ""
-    # Nobody needs to hear of the moment of SENDING: news is on its way, or it is QUEUED as it was before.
-    if status is not Status.SENDING and (message.status, status) != (Status.SENDING, Status.QUEUED):
-        tell_of_message(tx, bridge, EventType.MESSAGE_STATUS, settled, desktop, detail=status_detail(status, cause))
+    tell_of_message(tx, bridge, EventType.MESSAGE_STATUS, settled, desktop, detail=status_detail(status, cause))
     if message.contact_number:  # not erased meanwhile
         _draw_conclusions(tx, bridge, settled)
     if cause is not None and interaction is not None:

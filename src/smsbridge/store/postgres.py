@@ -163,12 +163,15 @@ class PostgresStore:
         # Shielded: whoever waited may be cancelled; a transaction that has begun is not torn in two for that.
         running = self._loop.run_in_executor(self._writers, self._write, work)
         running.add_done_callback(self._written)
+        patience = asyncio.timeout(patience_s)
         try:
-            async with asyncio.timeout(patience_s):
+            async with patience:
                 return await asyncio.shield(running)
         except TimeoutError:
-            if running.done():
+            if not patience.expired():
                 raise  # it is the caller's own
+            if running.done():  # in the very moment: a busy loop hears of both at once
+                return running.result()
             raise StoreUnavailable(f"the database has not answered within {patience_s:g} seconds") from None
 
     async def read(self, work: Callable[[Tx], T]) -> T:

@@ -5,7 +5,6 @@ A database brings a `Rows` (how a statement is run on it); everything else is he
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -107,7 +106,7 @@ class Rows(Protocol):
 class SqlTx:
     """contracts.store.Tx over `Rows`. Remembers what the commit will have touched."""
 
-    __slots__ = ("_brakes", "_daemon", "_number_key", "_rows", "event_seq", "queues")
+    __slots__ = ("_brakes", "_closed", "_daemon", "_number_key", "_rows", "event_seq", "queues")
 
     def __init__(self, rows: Rows, number_key: bytes, daemon: str = "") -> None:
         """`daemon` is the name under which lanes are held."""
@@ -116,6 +115,8 @@ class SqlTx:
         self._daemon = daemon
         self._brakes: dict[str, Brake] = {}
         """Those read so far, as they stand: a claim asks three times for the same one."""
+        self._closed: set[str] = set()
+        """Lanes in which nothing is left: whoever ends a job asks for the next one behind it."""
         self.queues: set[str] = set()
         self.event_seq = 0
 
@@ -128,6 +129,7 @@ class SqlTx:
         except BaseException:
             self.event_seq = event_seq  # the log's number is given again
             self._brakes.clear()
+            self._closed.clear()
             raise
 
     # --- contacts, conversations, interactions
@@ -207,6 +209,9 @@ class SqlTx:
         return [
             records.read_conversation(row) for row in self._rows.all("conversations_of", {"contact_id": contact_id})
         ]
+
+    def senders_used(self, number: str) -> list[str]:
+        return [row[0] for row in self._rows.all("senders_used", {"number": number})]
 
     def insert_conversation(self, conversation: Conversation) -> None:
         self._rows.run("insert_conversation", records.write_conversation(conversation))
@@ -651,6 +656,7 @@ class SqlTx:
             },
         )
         self._rows.run("open_lane", {"lane": job.lane, "queue": job.queue, "due_at_ms": job.due_at_ms})
+        self._closed.discard(job.lane)
         self.queues.add(job.queue)
         return job_id
 
@@ -665,6 +671,8 @@ class SqlTx:
         return [job for job in claimed if job is not None]
 
     def claim_next(self, lane: str, *, now_ms: int, lease_until_ms: int) -> Job | None:
+        if lane in self._closed:
+            return None
         head = self._rows.one("due_head", {"lane": lane, "now_ms": now_ms})
         if head is None or self.brake(head[_QUEUE_OF_HEAD]).is_on(now_ms):
             return None
@@ -721,6 +729,7 @@ class SqlTx:
 
     def _advance_lane(self, lane: str) -> None:
         if self._rows.run("close_lane", {"lane": lane}):
+            self._closed.add(lane)
             return
         freed = self._rows.one("free_lane", {"lane": lane})
         if freed is not None:
@@ -1083,7 +1092,7 @@ class SqlTx:
 
     def _number_hash(self, number: str) -> str:
         # An opt-out must be honoured after the person was erased, so it is kept under a keyed hash of the number.
-        return hmac.new(self._number_key, number.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(self._number_key, number.encode(), "sha256").hex()
 
 
 _WRITTEN_NUMBER: Final = re.compile(r"\+?\s*\(?\d[\d\s().-]*")

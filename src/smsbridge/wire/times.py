@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from smsbridge.wire.http import Headers
@@ -15,8 +16,13 @@ MAX_RETRY_AFTER_S: Final = 86_400
 def write_time(at_ms: int) -> str:
     """RFC 3339 with milliseconds and a Z: `2026-11-03T14:06:58.123Z`."""
     seconds, ms = divmod(at_ms, 1000)
-    # isoformat and not strftime, which takes twice as long: an event for a desktop holds five of these.
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{ms:03d}Z"
+    return f"{_write_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _write_second(seconds: int) -> str:
+    """Kept, because an event for a desktop holds five times that lie close together."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def read_date(text: str) -> datetime | None:

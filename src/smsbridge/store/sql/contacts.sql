@@ -64,6 +64,10 @@ WHERE k.number = :number;
 -- name: conversations_of
 SELECT {conversation} FROM conversations WHERE contact_id = :contact_id ORDER BY last_message_at_ms DESC, id DESC;
 
+-- name: senders_used
+SELECT c.sender FROM contacts AS k JOIN conversations AS c ON c.contact_id = k.id
+WHERE k.number = :number ORDER BY c.last_message_at_ms DESC, c.id DESC;
+
 -- name: insert_conversation
 INSERT INTO conversations ({conversation})
 VALUES (:id, :contact_id, :contact_number, :sender, :account, :created_at_ms, :last_message_at_ms);
