@@ -267,6 +267,7 @@ class Daemon:
                 concurrency=concurrency,
                 grace_s=settings.server.grace / 1000,
                 has_held=roll.has_held,
+                alone=store.is_exclusive,
             )
             for queue, concurrency in queues(bridge, begun.waiting_queues).items()
         ]

@@ -95,16 +95,10 @@ def doubt_is_kept_to_itself() -> None:
 
 
 def desktop_down_is_the_end() -> None:
-    from smsbridge.desktops.webhook import WebhookDesktop
-    from smsbridge.domain.outcome import Rejected, RetryLater
+    from smsbridge.contracts.jobs import Buried
+    from smsbridge.flows import desktop
 
-    read_delivery = WebhookDesktop.read_delivery
-
-    def impatient(self: Any, response: Any) -> Any:
-        outcome = read_delivery(self, response)
-        return Rejected(cause=outcome.cause) if isinstance(outcome, RetryLater) else outcome
-
-    WebhookDesktop.read_delivery = impatient
+    desktop._again = lambda *_args, **_more: Buried(reason="it was down")
 
 
 def lane_is_a_crowd() -> None:

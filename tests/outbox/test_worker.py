@@ -14,7 +14,7 @@ from fakes import CountingMeter, ManualClock
 from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, JobKind, Later, NewJob
 from smsbridge.contracts.store import StoreUnavailable, Tx
 from smsbridge.domain.brake import Brake
-from smsbridge.outbox.worker import CRASHES_ALLOWED, LEASE_MS, Worker
+from smsbridge.outbox.worker import CRASHES_ALLOWED, LEASE_MS, STRAYS_EVERY_MS, Worker
 from smsbridge.store.sqlite import SqliteStore
 
 Perform = Callable[[Job], Awaitable[JobEnd]]
@@ -55,7 +55,7 @@ class Shop:
     def let_go(self, tx: Tx, job: Job) -> None:
         tx.set_meta("let_go", job.ref)
 
-    def worker(self, *, store: Any = None, concurrency: int = 4, grace_s: float = 5) -> Worker:
+    def worker(self, *, store: Any = None, concurrency: int = 4, grace_s: float = 5, alone: bool = True) -> Worker:
         kind = JobKind(name="kind", begin=self.begin, perform=self.perform, give_up=self.give_up, let_go=self.let_go)
         return Worker(
             "q",
@@ -66,6 +66,7 @@ class Shop:
             concurrency=concurrency,
             grace_s=grace_s,
             has_held=lambda claimed_at_ms: claimed_at_ms >= self.held_since,
+            alone=alone,
         )
 
     @asynccontextmanager
@@ -453,3 +454,64 @@ async def test_a_probe_with_nothing_to_do_leaves_its_turn_to_the_next(shop: Shop
 
 def told(logs: Iterable[Any]) -> list[Any]:
     return [line for line in logs if line["event"] in {"queue.braked", "queue.released"}]
+
+
+class LosesAnswers:
+    """A store whose commits are kept and whose next answers get lost."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.lost = 0
+        self.read = store.read
+        self.subscribe = store.subscribe
+
+    async def write(self, work: Callable[[Tx], Any]) -> Any:
+        result = await self._store.write(work)
+        if self.lost:
+            self.lost -= 1
+            raise StoreUnavailable("the answer was lost")
+        return result
+
+
+async def test_a_lane_that_a_lost_answer_had_claimed_is_found_and_goes_on(shop: Shop) -> None:
+    store = LosesAnswers(shop.store)
+
+    async def lose_the_end_of_the_first(job: Job) -> JobEnd:
+        store.lost = int(job.ref == "first")
+        return await shop.do(job)
+
+    shop.perform = lose_the_end_of_the_first
+    await shop.put("first", "second")
+    with capture_logs() as logs:
+        async with shop.open(store=store, alone=False) as worker:
+            await shop.until(lambda: any(line["event"] == "job.end_delayed" for line in logs))
+            await shop.until(lambda: not worker._held)  # the end was written again, and found that it stands
+            assert shop.ended == ["first"]
+            assert await shop.store.read(lambda tx: tx.claims_of("q")) != {}
+            for look in range(1, 3):
+                await shop.pass_time(STRAYS_EVERY_MS)
+                await shop.until(lambda look=look: sum(ref == "look" for ref in shop.ended) >= look)
+            await shop.until(lambda: "second" in shop.ended)
+    assert [line["lanes"] for line in logs if line["event"] == "queue.strays_released"] == [1]
+    assert [job.interrupted for job in shop.begun if job.ref == "second"] == [False, True]
+
+
+async def test_work_under_way_is_no_stray_however_long_it_takes(shop: Shop) -> None:
+    free = asyncio.Event()
+
+    async def slowly(job: Job) -> JobEnd:
+        if job.ref == "slow":
+            await free.wait()
+        return await shop.do(job)
+
+    shop.perform = slowly
+    await shop.put("slow")
+    with capture_logs() as logs:
+        async with shop.open(alone=False):
+            for look in range(1, 4):
+                await shop.pass_time(STRAYS_EVERY_MS)
+                await shop.until(lambda look=look: sum(ref == "look" for ref in shop.ended) >= look)
+            free.set()
+            await shop.until(lambda: "slow" in shop.ended)
+    assert [job.ref for job in shop.begun].count("slow") == 1
+    assert not [line for line in logs if line["event"] == "queue.strays_released"]

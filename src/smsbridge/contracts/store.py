@@ -494,6 +494,14 @@ class JobsTx(Protocol):
         """The next job of a lane whose job was just closed, if it is due and no brake is on."""
         ...
 
+    def claims_of(self, queue: str) -> dict[str, int]:
+        """The lanes of the queue that this daemon holds, each with the token it was claimed by."""
+        ...
+
+    def release_claim(self, queue: str, lane: str, token: int, now_ms: int) -> bool:
+        """Its head counts as interrupted and is due at once. False where nobody holds it by that token."""
+        ...
+
     def close_job(self, job: Job) -> bool:
         """False when the lease was lost meanwhile: then nothing may be written on the job's behalf."""
         ...

@@ -26,6 +26,7 @@ LONGEST_ATTEMPT_S: Final = 100.0
 _BEGIN_WITHIN_MS: Final = LEASE_MS - int(LONGEST_ATTEMPT_S * 1000)
 """An attempt that begins later after its claim might not end within the lease."""
 LONGEST_NAP_S: Final = 30.0
+STRAYS_EVERY_MS: Final = 30_000
 """A worker looks again after this long, whatever it was told."""
 SHORTEST_NAP_S: Final = 0.001
 CRASHES_ALLOWED: Final = 3
@@ -79,9 +80,10 @@ class Worker:
         concurrency: int,
         grace_s: float = 30.0,
         has_held: Callable[[int], bool] = lambda _claimed_at_ms: True,
+        alone: bool = True,
     ) -> None:
         """`has_held` tells whether what was claimed then, since the machine was started, can be nobody else's by now
-        (Roll.has_held)."""
+        (Roll.has_held). `alone`: nobody else has the store open, and leases run out."""
         self.queue = queue
         self._kinds = kinds
         self._store = store
@@ -90,10 +92,14 @@ class Worker:
         self._concurrency = concurrency
         self._grace_s = grace_s
         self._has_held = has_held
+        self._alone = alone
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._unwritten: set[int] = set()
+        self._held: dict[str, int] = {}
+        self._strays: dict[str, int] = {}
+        self._looked_at_ms = clock.monotonic_ms()
         self._is_full = False
         self._brake = "off"
         self._log = structlog.get_logger().bind(queue=queue)
@@ -112,6 +118,7 @@ class Worker:
                 while not self._stopping.is_set():
                     try:
                         await self._claim_and_start(group)
+                        await self._release_strays()
                     except StoreUnavailable as error:
                         # The store's trouble is not this loop's end: it looks again, and health shows it meanwhile.
                         self._log.warning("queue.stalled", reason=str(error))
@@ -141,6 +148,24 @@ class Worker:
             self._is_full = True
         else:
             await self._nap(self._until_s(round_.next_due_at_ms))
+
+    async def _release_strays(self) -> None:
+        """A commit whose answer was lost may have claimed a lane that nobody here knows of, and as long as we live
+        nobody else takes it. Two looks with more time between than any write takes show which those are."""
+        now_ms = self._clock.monotonic_ms()
+        if self._alone or now_ms - self._looked_at_ms < STRAYS_EVERY_MS:
+            return
+        self._looked_at_ms = now_ms
+        claims = await self._store.read(lambda tx: tx.claims_of(self.queue))
+        strays = {lane: token for lane, token in claims.items() if self._held.get(lane) != token}
+        seen_twice = [(lane, token) for lane, token in strays.items() if self._strays.get(lane) == token]
+        self._strays = strays
+        if seen_twice:
+            at_ms = self._clock.now_ms()
+            released = await self._store.write(
+                lambda tx: sum(tx.release_claim(self.queue, lane, token, at_ms) for lane, token in seen_twice)
+            )
+            self._log.warning("queue.strays_released", lanes=released)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         """Looks for more only where more was left lying: a job that ends has already taken the next of its lane."""
@@ -210,7 +235,9 @@ class Worker:
 
     async def _run_lane(self, claimed: Claimed | None) -> None:
         """Runs a job and then the ones behind it in its lane, for as long as they are due."""
+        lane = claimed.job.lane if claimed is not None else ""
         while claimed is not None:
+            self._held[lane] = claimed.job.token
             started_ms = self._clock.monotonic_ms()
             job = claimed.job
             try:
@@ -220,6 +247,7 @@ class Worker:
                 raise
             claimed = await self._write_end(job, end)
             self._report(job, end, self._clock.monotonic_ms() - started_ms)
+        self._held.pop(lane, None)
 
     async def _perform(self, claimed: Claimed) -> JobEnd:
         if self._age_ms(claimed.claimed_at_ms) >= _BEGIN_WITHIN_MS or not claimed.job.is_ours():

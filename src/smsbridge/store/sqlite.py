@@ -259,7 +259,7 @@ class SqliteStore:
                 self._reader_connections.append(connection)
             connection.execute("BEGIN")
             try:
-                return work(SqlTx(SqliteRows(connection), self._number_key))
+                return work(SqlTx(SqliteRows(connection), self._number_key, self._daemon))
             finally:
                 connection.execute("ROLLBACK")
         except sqlite3.DatabaseError as error:

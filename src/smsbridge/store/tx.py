@@ -701,6 +701,15 @@ class SqlTx:
         values = {"target": target, "now_ms": now_ms, "next_at_ms": brake.probed(now_ms).probe_at_ms}
         return self._rows.run("take_probe", values) == 1
 
+    def claims_of(self, queue: str) -> dict[str, int]:
+        found = self._rows.all("claims_of", {"queue": queue, "daemon": self._daemon})
+        return {row[0]: row[1] for row in found}
+
+    def release_claim(self, queue: str, lane: str, token: int, now_ms: int) -> bool:
+        values = {"lane": lane, "token": token, "daemon": self._daemon, "now_ms": now_ms}
+        self.queues.add(queue)
+        return self._rows.run("release_claim", values) == 1
+
     def close_job(self, job: Job) -> bool:
         if not self._rows.run("close_job", _lease(job)):
             return False

@@ -72,6 +72,14 @@ WHERE id = :id;
 INSERT INTO dead_letters ({letter})
 SELECT id, kind, queue, lane, ref, attempt, :reason, created_at_ms, :now_ms FROM jobs WHERE id = :id;
 
+-- name: claims_of
+SELECT lane, token FROM lanes WHERE claimed_by = :daemon AND claimed_job <> 0 AND queue = :queue;
+
+-- name: release_claim
+-- As from a daemon that fell silent: what it had begun counts as interrupted.
+UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0
+WHERE lane = :lane AND token = :token AND claimed_by = :daemon AND claimed_job <> 0;
+
 -- name: release_leases
 UPDATE lanes SET due_at_ms = :now_ms, claimed_job = 0 WHERE claimed_job <> 0;
 

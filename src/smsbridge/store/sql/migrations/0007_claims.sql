@@ -1,0 +1,2 @@
+-- Which lanes a daemon holds is asked for now and then, of many that wait. A lease in SQLite simply runs out.
+--postgres CREATE INDEX lanes_claimed ON lanes (claimed_by) WHERE claimed_job <> 0;
