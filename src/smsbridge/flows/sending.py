@@ -522,6 +522,7 @@ def _outbound(tx: Tx, bridge: Bridge, message: Message, part: Part) -> OutboundP
             for each in media
         ),
         validity_s=max(1, left_ms // 1000) if message.give_up_at_ms else None,
+        at_ms=bridge.now_ms(),
     )
 
 
