@@ -27,6 +27,7 @@ from smsbridge.domain.status import FINAL, Move, Status, advance
 from smsbridge.domain.text import count_segments
 from smsbridge.flows import lanes
 from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of, sign_of
+from smsbridge.flows.causes import note_code
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
@@ -202,6 +203,7 @@ def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected
         if moved is not each:
             tx.update_part(message.id, moved)
         parts.append(moved)
+    note_code(tx, bridge, message.account, outcome.evidence)
     settle_message(tx, bridge, current, parts)
 
 
@@ -432,6 +434,7 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
         ]
         for part in parts:
             tx.update_part(message.id, part)
+        note_code(tx, bridge, message.account, outcome.evidence)
         current = tx.message(message.id)
         if current is not None:
             settle_message(tx, bridge, current, parts)
