@@ -220,7 +220,11 @@ class PlainCarrier:
         fetch_status=True,
         listing="texts",
     )
-    codes: ClassVar[Mapping[str, CodeMeaning]] = {}
+    codes: ClassVar[Mapping[str, CodeMeaning]] = {
+        cause.value: CodeMeaning(cause=cause, meaning=f"it is {cause.value}")
+        for cause in Cause
+        if cause is not Cause.UNKNOWN
+    }
     refusal: ClassVar[Response] = NOT_PROVEN
     secret: str = field(default="secret", repr=False)
 

@@ -84,6 +84,9 @@ METRICS: Final[dict[str, Metric]] = {
     "receipts_total": Metric(
         kind="counter", help="Receipts by status and by what they told.", labels=("carrier", "status", "outcome")
     ),
+    "unknown_codes_total": Metric(
+        kind="counter", help="Failures with an error code that is in no table.", labels=("carrier",)
+    ),
     "notices_total": Metric(kind="counter", help="Notices raised.", labels=("kind",)),
     "suppressed_sends_total": Metric(kind="counter", help="Texts refused at once, by cause.", labels=("reason",)),
     "optouts_total": Metric(kind="counter", help="STOP and START.", labels=("action",)),

@@ -297,3 +297,11 @@ def test_readyz_says_who_does_not_answer(place: Any) -> None:
     assert result.exit_code == 69
     assert "http://127.0.0.1:9/readyz does not answer" in result.stderr
     assert place.run("readyz", "--url", "file:///etc/passwd").exit_code == 2
+
+
+def test_causes_prints_what_the_codes_of_a_carrier_mean() -> None:
+    told = CliRunner().invoke(main, ["causes", "twilio", "--json"])
+    assert told.exit_code == 0
+    row = next(row for row in json.loads(told.output) if row["code"] == "30007")
+    assert (row["carrier"], row["cause"], row["may_work_later"]) == ("twilio", "filtered", False)
+    assert CliRunner().invoke(main, ["causes", "pigeon"]).exit_code == 2

@@ -22,6 +22,7 @@ READS_A_TABLE: Final = {
     "erase_kept_answers": "a person is erased seldom, and nothing may be missed",
     "list_agent_statuses": "as many rows as agents",
     "forget_silent": "as many rows as daemons",
+    "list_unknown_codes": "at most 500 for each account",
     "silent_daemons": "as many rows as daemons",
     "list_daemons": "as many rows as daemons",
     "release_silent": "when a daemon has died",

@@ -588,7 +588,7 @@ _NO_CONTENT: Final = Response(status=204)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Twilio:
+class Twilio(Carrier):
     """One Twilio account. docs/carriers/twilio.md explains each setting."""
 
     name: ClassVar[str] = "twilio"

@@ -25,6 +25,7 @@ VERBS: Final = {
     "connect": ("numbers", "Point a number at this bridge, and remember what was there before."),
     "disconnect": ("numbers", "Point the numbers of an account back at where they pointed before."),
     "numbers": ("numbers", "The numbers of a carrier account."),
+    "causes": ("causes", "What the error codes of carriers mean."),
     "doctor": ("diagnose", "Look at everything that can be wrong, inside and outside."),
     "keys": ("administer", "API keys of agent systems."),
     "agents": ("administer", "Who may sign in at the built-in desk."),

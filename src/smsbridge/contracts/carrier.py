@@ -4,6 +4,9 @@ One module in carriers/ is one carrier: a frozen dataclass whose fields are its 
 `ADAPTER: Final[type[Carrier]] = Name` by which the type checker proves the fit. No method performs anything, reads a
 clock or logs; the same input always gives the same output. No method raises anything but what is named here,
 whatever bytes it is given.
+
+What a carrier cannot do it does not write: `class Name(Carrier)` has the methods of the abilities that it lacks from
+here, where nobody calls them.
 """
 
 from __future__ import annotations
@@ -86,6 +89,18 @@ class Undecided(LookupError):
     """The carrier has several messages that could be the one that is looked for."""
 
 
+class Unable(NotImplementedError):
+    """The carrier has no such ability, and says so in `abilities`: asking it all the same is a mistake of ours."""
+
+
+class KeyWanted(Exception):
+    """`verify` cannot go on without the public key that lies at this address of the carrier's."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(f"The key at {request.url} is wanted.")
+        self.request = request
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListQuery:
     """Which texts are wanted: those that came to `to`, one of our senders, from `since_ms` on and before `until_ms`."""
@@ -132,9 +147,15 @@ class Carrier(Protocol):
     def verify(self, request: Request, now_ms: int) -> None:
         """Raises BadSignature unless the carrier itself wrote this request. `request.url` is the public URL.
 
-        `now_ms` is when the request came in, for signatures that hold a time.
+        `now_ms` is when the request came in, for signatures that hold a time. Raises Unauthenticated, a BadSignature,
+        for a request that only asks what it has to prove itself with, and KeyWanted where the request names the key
+        that it is signed with and `with_key` has not brought it.
         """
         ...
+
+    def with_key(self, url: str, key: bytes) -> Self:
+        """The same account, knowing what lies at the address of a KeyWanted. Only for carriers that raise it."""
+        raise Unable
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:
         """Every event in a verified request, in its order, none dropped.
@@ -159,19 +180,19 @@ class Carrier(Protocol):
 
         Raises ValueError if the URL is not one this carrier would give.
         """
-        ...
+        raise Unable
 
     def write_lookup(self, number: str) -> Request:
         """Ask what kind of number this is. Only with `abilities.lookup`."""
-        ...
+        raise Unable
 
     def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:
         """None when the answer says nothing; never a reason to block."""
-        ...
+        raise Unable
 
     def write_find(self, query: FindQuery) -> Request:
         """Ask whether a send arrived. Only with `abilities.find`."""
-        ...
+        raise Unable
 
     def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
         """The message with its present state, or None if it is certainly not there.
@@ -179,31 +200,31 @@ class Carrier(Protocol):
         Raises LookupError when the answer does not decide it, with the reason; Undecided when it is that there are
         two candidates.
         """
-        ...
+        raise Unable
 
     def write_list(self, query: ListQuery) -> Request:
         """Ask which texts came. Only where `abilities.listing` says more than `nothing`."""
-        ...
+        raise Unable
 
     def read_list(self, query: ListQuery, response: Response) -> Listed:
         """A text whose attachments the list only counts has them in `media_missing`.
 
         Raises LookupError when the answer is no page of a list, with the reason.
         """
-        ...
+        raise Unable
 
     def write_list_media(self, text: InboundMessage) -> Request:
         """Ask for the attachments of a text that a list only counts them of."""
-        ...
+        raise Unable
 
     def read_list_media(self, text: InboundMessage, response: Response) -> InboundMessage:
         """The text with those that are still there. Raises LookupError when the answer does not say."""
-        ...
+        raise Unable
 
     def write_fetch_status(self, carrier_message_id: str) -> Request:
         """Ask for the state of a sent message. Only with `abilities.fetch_status`."""
-        ...
+        raise Unable
 
     def read_fetch_status(self, carrier_message_id: str, response: Response) -> Receipt | None:
         """None when the answer says nothing."""
-        ...
+        raise Unable

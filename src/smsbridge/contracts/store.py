@@ -111,6 +111,18 @@ class PartRef:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UnknownCode:
+    """An error code of a carrier that is in no table. `text` is what the carrier said with it the last time."""
+
+    account: str
+    code: str
+    text: str
+    seen: int
+    first_at_ms: int
+    last_at_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoredReceipt:
     """A receipt as it came. `message_id` is empty while it is parked."""
 
@@ -556,6 +568,14 @@ class JobsTx(Protocol):
     def trim_dead_letters(self, before_ms: int) -> int: ...
     def brake(self, target: str) -> Brake:
         """Of a queue, or of what else has one (`flows.lanes.sender_target`)."""
+        ...
+
+    def count_unknown_code(self, account: str, code: str, text: str, now_ms: int) -> None:
+        """An error code of that account's carrier which is in no table. Of each account a bounded number is kept."""
+        ...
+
+    def unknown_codes(self) -> list[UnknownCode]:
+        """Those seen last first."""
         ...
 
     def brakes(self) -> dict[str, Brake]:

@@ -9,6 +9,7 @@
     ├── Unavailable             wait and repeat (503), with `retry_after_s`
     │   └── NoRoom              the disk is full or nearly so                                     507
     └── BadSignature            the sender of a webhook could not be proven                       401
+        └── Unauthenticated     and it did not try: it wants to be asked                          401
 
 Configuration errors live in config.py: they end the process before any of this exists.
 """
@@ -116,3 +117,8 @@ class BadSignature(BridgeError):
         super().__init__(f"{detail} {hint}".strip())
         self.detail = detail
         self.hint = hint
+
+
+class Unauthenticated(BadSignature):
+    """A webhook that shows nothing to prove itself with, and will once it is asked to: the first half of HTTP's
+    challenge and answer (RFC 9110, 11.4). Nothing of it is kept."""

@@ -30,6 +30,16 @@ class InboundMedia:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TextPart:
+    """One of the parts of a long text that a carrier pushes one by one. `of` is the same for all parts of a text, from
+    one number to one sender; `number` is from 1 to `count`."""
+
+    of: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InboundMessage:
     """A text from a contact. Numbers are as the carrier wrote them; `to_number` is one of our senders.
 
@@ -47,6 +57,8 @@ class InboundMessage:
     opt_out: OptOutKind | None = None
     media_missing: int = 0
     """Attachments that were announced and are not listed."""
+    part: TextPart | None = None
+    """Set where this is not the whole text: the others are waited for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +98,13 @@ class OptOut:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Handshake:
+    """The carrier posts nothing before this address of its own was asked for, by which we say that we want it to."""
+
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Ignored:
     """Authentic, understood, and nothing for us. `reason` is a short fixed word, counted in a metric."""
 
@@ -99,7 +118,7 @@ class Unrecognized:
     reason: str
 
 
-CarrierEvent = InboundMessage | Withheld | Receipt | OptOut | Ignored | Unrecognized
+CarrierEvent = InboundMessage | Withheld | Receipt | OptOut | Handshake | Ignored | Unrecognized
 
 
 class Command(StrEnum):

@@ -258,3 +258,5 @@ class OutboundPart:
     text: str
     media_urls: tuple[str, ...] = ()
     validity_s: int | None = None
+    at_ms: int = 0
+    """When it is sent, for requests whose signature holds a time."""

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Account, Bridge
+from smsbridge.contracts.carrier import KeyWanted
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.spool import Spooled
 from smsbridge.contracts.store import Arrival, Arrived, StoreUnavailable, Thread, Tx
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.errors import BadSignature, Conflict, NoRoom, NotFound
+from smsbridge.domain.errors import BadSignature, Conflict, NoRoom, NotFound, Unauthenticated, Unavailable
 from smsbridge.domain.events import (
     CarrierEvent,
+    Handshake,
     Ignored,
     InboundMessage,
     OptOut,
@@ -47,7 +49,7 @@ from smsbridge.flows.notices import attachment_notice_key, raise_notice
 from smsbridge.flows.outbound import HELP_ANSWER, STOP_CONFIRMATION, send_system_text
 from smsbridge.flows.receipts import accept_receipt
 from smsbridge.wire.encoding import Unreadable
-from smsbridge.wire.http import Headers, Request, Response
+from smsbridge.wire.http import Answered, Headers, Request, Response
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,26 +64,20 @@ class WebhookReport:
 
 
 async def accept_webhook(bridge: Bridge, account_name: str, request: Request) -> WebhookReport:
-    """Raises NotFound for an account that is not configured, StoreUnavailable or NoRoom when nothing could be kept."""
+    """Raises NotFound for an account that is not configured, StoreUnavailable or Unavailable when nothing could be
+    kept."""
     account = bridge.accounts.get(account_name)
     if account is None:
         raise NotFound("carrier account", account_name)
-    diagnosis = ""
-    if account.verification != "off":
-        try:
-            account.adapter.verify(request, bridge.now_ms())
-        except BadSignature as bad:
-            diagnosis = str(bad)
-            if account.verification == "enforce":
-                _check_room(bridge)
-                detail = bad.detail
-                await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
-                return WebhookReport(
-                    response=account.adapter.refusal, outcomes=((Arrived.REFUSED, "signature"),), diagnosis=diagnosis
-                )
+    diagnosis = await _doubt(bridge, account, request)
+    if isinstance(diagnosis, WebhookReport):
+        return diagnosis
     events = read_events(account, request)
     if not all(isinstance(event, _TAKEN_WITHOUT_ROOM) for event in events):
         _check_room(bridge)
+    for event in events:
+        if isinstance(event, Handshake):
+            await _shake_hands(bridge, account, event)
     response = account.adapter.acknowledge(events)
     if bridge.spool is not None and bridge.spool.depth:  # it goes behind what came before it
         await _spool(bridge, account, request)
@@ -97,6 +93,43 @@ async def accept_webhook(bridge: Bridge, account_name: str, request: Request) ->
         await _spool(bridge, account, request)
         return WebhookReport(response=response, outcomes=(), diagnosis=diagnosis, is_spooled=True)
     return WebhookReport(response=response, outcomes=tuple(outcomes), diagnosis=diagnosis)
+
+
+async def _doubt(bridge: Bridge, account: Account, request: Request) -> str | WebhookReport:
+    """Why the sender of the request could not be proven, empty where it was; or, where that is the end of it, what is
+    answered."""
+    if account.verification == "off":
+        return ""
+    try:
+        await _verify(bridge, account, request, bridge.now_ms())
+    except BadSignature as bad:
+        if account.verification != "enforce":
+            return str(bad)
+        reason = "challenge"
+        if not isinstance(bad, Unauthenticated):
+            reason = "signature"
+            _check_room(bridge)
+            detail = bad.detail
+            await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
+        refused = ((Arrived.REFUSED, reason),)
+        return WebhookReport(response=account.adapter.refusal, outcomes=refused, diagnosis=str(bad))
+    return ""
+
+
+async def _verify(bridge: Bridge, account: Account, request: Request, at_ms: int) -> None:
+    """Raises BadSignature, or Unavailable where the key cannot be had that the carrier says it signed with."""
+    try:
+        account.adapter.verify(request, at_ms)
+    except KeyWanted as wanted:
+        key = await bridge.keys.fetch(bridge.network, wanted.request, bridge.now_ms())
+        account.adapter.with_key(wanted.request.url, key).verify(request, at_ms)
+
+
+async def _shake_hands(bridge: Bridge, account: Account, handshake: Handshake) -> None:
+    """Raises Unavailable where the carrier does not answer: it will ask again."""
+    answer = await bridge.network.perform(Request(method="GET", url=handshake.url), timeout_s=account.timeout_s)
+    if not (isinstance(answer, Answered) and answer.response.ok):
+        raise Unavailable("The carrier did not answer the handshake that it asked for.", retry_after_s=10)
 
 
 async def _spool(bridge: Bridge, account: Account, request: Request) -> None:
@@ -158,7 +191,7 @@ async def replay(bridge: Bridge, arrival_id: str) -> list[tuple[Arrived, str]]:
         raise Conflict("not_kept", "Only refused, ignored and unrecognized carrier requests can be replayed.")
     request = read_request(arrival.request)
     if account.verification == "enforce":
-        account.adapter.verify(request, arrival.at_ms)
+        await _verify(bridge, account, request, arrival.at_ms)
     events = read_events(account, request)
 
     def accept_again(tx: Tx) -> list[tuple[Arrived, str]]:
@@ -212,6 +245,8 @@ def _accept(tx: Tx, bridge: Bridge, account: Account, event: CarrierEvent) -> tu
             return accept_receipt(tx, bridge, account.name, event)
         case OptOut():
             return _accept_opt_out(tx, bridge, account, event)
+        case Handshake():
+            return Arrived.STORED, "handshake"
         case Ignored(reason=reason):
             return Arrived.IGNORED, reason
         case Unrecognized(reason=reason):
@@ -482,7 +517,7 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
 
 _PATIENCE_S = 1.2
 """The least patient carrier waits 2 s (Telnyx). Should it be kept after all, what the spool has is a duplicate."""
-_TAKEN_WITHOUT_ROOM = (Receipt, OptOut)
+_TAKEN_WITHOUT_ROOM = (Receipt, OptOut, Handshake)
 """What is small, ends something that was begun, and comes but once."""
 LISTED = "listed"
 """The reason in the record of what the carrier did not post and was found in its list."""
@@ -496,6 +531,7 @@ _KINDS = {
     Withheld: "withheld",
     Receipt: "receipt",
     OptOut: "opt_out",
+    Handshake: "handshake",
     Ignored: "ignored",
     Unrecognized: "unrecognized",
 }

@@ -13,6 +13,7 @@ from smsbridge.domain.message import Attachment, Message, MessageId, Part
 from smsbridge.domain.notices import notice_for
 from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
 from smsbridge.domain.status import REPORT, Status, advance, of_parts
+from smsbridge.flows.causes import note_code
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import learn_capable, learn_incapable
@@ -145,6 +146,8 @@ def _move(
         evidence=report.evidence if changed else part.evidence,
     )
     tx.update_part(message.id, moved)
+    if changed and report.cause is not None:
+        note_code(tx, bridge, message.account, report.evidence)
     parts = [moved if each.number == part.number else each for each in parts]
     settled = settle_message(tx, bridge, message, parts)
     if message.status in _STOPPED:

@@ -28,6 +28,7 @@ from smsbridge.domain.status import FINAL, Move, Status, advance
 from smsbridge.domain.text import count_segments
 from smsbridge.flows import lanes
 from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of, sign_of
+from smsbridge.flows.causes import note_code
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
@@ -205,6 +206,7 @@ def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected
         if moved is not each:
             tx.update_part(message.id, moved)
         parts.append(moved)
+    note_code(tx, bridge, message.account, outcome.evidence)
     settle_message(tx, bridge, current, parts)
 
 
@@ -430,6 +432,7 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
 
     def wait(tx: Tx) -> None:
         _release(tx, bridge, message.id, lambda part: replace(part, cause=outcome.cause, evidence=outcome.evidence))
+        note_code(tx, bridge, message.account, outcome.evidence)
         tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, outcome.evidence)
 
     # Waiting as long as one was told to is no failed attempt, and neither is being the one who looks.
@@ -537,6 +540,7 @@ def _outbound(tx: Tx, bridge: Bridge, message: Message, part: Part) -> OutboundP
             for each in media
         ),
         validity_s=max(1, left_ms // 1000) if message.give_up_at_ms else None,
+        at_ms=bridge.now_ms(),
     )
 
 

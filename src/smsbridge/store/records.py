@@ -21,6 +21,7 @@ from smsbridge.contracts.store import (
     StandardResponse,
     StoredReceipt,
     Thread,
+    UnknownCode,
 )
 from smsbridge.domain.brake import Brake
 from smsbridge.domain.cause import Cause
@@ -50,6 +51,8 @@ from smsbridge.domain.status import Status
 from smsbridge.domain.text import fold
 
 MAX_REASON_CHARS: Final = 200
+MAX_UNKNOWN_CODES: Final = 500
+"""Kept of each account; none has half as many."""
 
 Row = Sequence[Any]
 Values = dict[str, Any]
@@ -606,6 +609,11 @@ def read_job(row: Row, *, token: int, now_ms: int, is_probe: bool = False) -> Jo
         give_up_at_ms=give_up,
         is_probe=is_probe,
     )
+
+
+def read_unknown_code(row: Row) -> UnknownCode:
+    account, code, text, seen, first_at_ms, last_at_ms = row
+    return UnknownCode(account=account, code=code, text=text, seen=seen, first_at_ms=first_at_ms, last_at_ms=last_at_ms)
 
 
 def read_brake(row: Row) -> Brake:

@@ -33,6 +33,7 @@ from smsbridge.contracts.store import (
     StandardResponse,
     StoredReceipt,
     Thread,
+    UnknownCode,
 )
 from smsbridge.domain.brake import NO_BRAKE, Brake, Suspicion
 from smsbridge.domain.interaction import State
@@ -838,6 +839,13 @@ class SqlTx:
 
     def trim_dead_letters(self, before_ms: int) -> int:
         return self._rows.run("trim_dead_letters", {"before_ms": before_ms})
+
+    def count_unknown_code(self, account: str, code: str, text: str, now_ms: int) -> None:
+        values = {"account": account, "code": code, "text": text, "now_ms": now_ms, "kept": records.MAX_UNKNOWN_CODES}
+        self._rows.run("count_unknown_code", values)
+
+    def unknown_codes(self) -> list[UnknownCode]:
+        return [records.read_unknown_code(row) for row in self._rows.all("list_unknown_codes", {})]
 
     def brake(self, target: str) -> Brake:
         if target not in self._brakes:

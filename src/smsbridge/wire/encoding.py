@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlencode
@@ -12,6 +12,8 @@ from pydantic_core import to_json
 
 MAX_FORM_FIELDS: Final = 1_000
 MAX_JSON_DEPTH: Final = 64
+_MAX_NUMBER: Final = 10**40
+"""No id has more digits, and Python refuses to write numbers that have thousands."""
 
 
 class Unreadable(ValueError):
@@ -57,6 +59,44 @@ def read_json(body: bytes) -> Any:
         raise Unreadable(f"not readable JSON: {type(error).__name__}") from None
     _check_depth(value, MAX_JSON_DEPTH)
     return value
+
+
+def read_object(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in an answer; an empty one for anything else, such as the page of a gateway in between."""
+    try:
+        value = read_json(body)
+    except Unreadable:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def text_at(fields: object, *names: str) -> str:
+    """The text at the end of a path of names in JSON, or an empty one where there is none."""
+    value = value_at(fields, *names)
+    return value if isinstance(value, str) else ""
+
+
+def word_at(fields: object, *names: str) -> str:
+    """A text or a whole number at the end of a path, as text: carriers write ids and codes both ways."""
+    value = value_at(fields, *names)
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MAX_NUMBER else ""
+
+
+def list_at(fields: object, *names: str) -> Sequence[Any]:
+    """The list at the end of a path, or an empty one."""
+    value = value_at(fields, *names)
+    return value if isinstance(value, list) else ()
+
+
+def value_at(fields: object, *names: str) -> Any:
+    """What lies at the end of a path of names in JSON; None where a step is missing or leads into no object."""
+    for name in names:
+        if not isinstance(fields, Mapping):
+            return None
+        fields = fields.get(name)
+    return fields
 
 
 def write_json(value: Any) -> bytes:

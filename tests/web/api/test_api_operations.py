@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakes import ANN, OTHER_NUMBER, OUR_NUMBER, World
+from fakes import ANN, OTHER_NUMBER, OUR_NUMBER, World, ok
 from smsbridge.contracts.store import Tx
 from web.api.rest_client import Api
 
@@ -95,6 +95,19 @@ async def test_dead_letters_are_replayed_or_dropped(api: Api, world: World) -> N
     for strange in ("x", "-1", "1.5", "9" * 30, "%D9%A3"):
         assert (await api.post(f"/v1/dead-letters/{strange}/replay")).status == 404
     assert len((await api.get("/v1/dead-letters")).body["items"]) == 1
+
+
+async def test_what_codes_mean_is_listed_and_so_are_those_that_mean_nothing_yet(api: Api, world: World) -> None:
+    rows = (await api.get("/v1/causes")).body["items"]
+    assert {"carrier": "plain", "code": "filtered", "cause": "filtered"}.items() <= next(
+        row for row in rows if row["code"] == "filtered"
+    ).items()
+    assert (await api.get("/v1/causes/unknown")).body["items"] == []
+    world.network.answer = lambda _request: ok({"code": "unknown"})
+    await api.post("/v1/messages", {"to": ANN, "text": "Hello"})
+    await world.run_due()
+    (seen,) = (await api.get("/v1/causes/unknown")).body["items"]
+    assert (seen["account"], seen["code"], seen["text"], seen["seen"]) == ("plain", "unknown", "no", 1)
 
 
 async def test_what_arrived_is_listed_and_read_again(api: Api, world: World) -> None:

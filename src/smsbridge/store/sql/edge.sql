@@ -115,3 +115,15 @@ INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE 
 
 -- name: standard_response_by_shortcut
 SELECT {standard_response} FROM standard_responses WHERE shortcut = :shortcut;
+
+-- name: count_unknown_code
+-- A flood of made-up codes fills no disk: of each account so many are kept, and those that are known go on counting.
+INSERT INTO unknown_codes (account, code, text, seen, first_at_ms, last_at_ms)
+SELECT :account, :code, :text, 1, :now_ms, :now_ms
+WHERE (SELECT count(*) FROM unknown_codes WHERE account = :account) < :kept
+   OR EXISTS (SELECT 1 FROM unknown_codes WHERE account = :account AND code = :code)
+ON CONFLICT (account, code) DO UPDATE SET
+    text = excluded.text, seen = unknown_codes.seen + 1, last_at_ms = excluded.last_at_ms;
+
+-- name: list_unknown_codes
+SELECT account, code, text, seen, first_at_ms, last_at_ms FROM unknown_codes ORDER BY last_at_ms DESC, account, code;

@@ -8,6 +8,7 @@ from smsbridge.web.api import (
     agents,
     arrivals,
     attachments,
+    causes,
     contacts,
     dead_letters,
     dispositions,
@@ -36,5 +37,6 @@ ENDPOINTS: Final = (
     *senders.ENDPOINTS,
     *dead_letters.ENDPOINTS,
     *arrivals.ENDPOINTS,
+    *causes.ENDPOINTS,
 )
 """In the order in which the documentation shows them."""

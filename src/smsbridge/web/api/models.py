@@ -740,6 +740,37 @@ class ReceiptList(Resource):
     next_cursor: None
 
 
+class CauseRow(Resource):
+    """An error code of a carrier. `may_work_later`: the same text may go through without anybody acting."""
+
+    carrier: str
+    code: str
+    cause: Cause
+    may_work_later: bool
+    meaning: str
+
+
+class CauseList(Resource):
+    items: list[CauseRow]
+    next_cursor: None
+
+
+class UnknownCode(Resource):
+    """An error code in no table, with the carrier's own words beside it and how often it was seen."""
+
+    account: str
+    code: str
+    text: str | None
+    seen: int
+    first_at: f.Time
+    last_at: f.Time
+
+
+class UnknownCodeList(Resource):
+    items: list[UnknownCode]
+    next_cursor: None
+
+
 # --- events
 
 
