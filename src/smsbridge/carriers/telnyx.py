@@ -65,6 +65,7 @@ from smsbridge.wire.http import (
     Request,
     Response,
     host_and_port,
+    is_at,
     is_web_address,
 )
 from smsbridge.wire.signing import base64_text
@@ -478,7 +479,7 @@ class Telnyx(Carrier):
         own_hosts = () if self.api_url == API_URL else (host_and_port(self.api_url),)
         hosts = (*own_hosts, *MEDIA_HOSTS, *self.media_hosts)
         is_own = bool(own_hosts) and media.url.startswith(self.api_url + "/")
-        if not is_own and not (is_web_address(media.url) and _is_at(media.url, hosts)):
+        if not is_own and not (is_web_address(media.url) and is_at(media.url, hosts)):
             raise ValueError("The media URL is not at a host of Telnyx's, nor at one of media_hosts.")
         credentials_hosts = (MEDIA_HOSTS[0], *own_hosts) if self.media_credentials else ()
         return Fetch(
@@ -678,14 +679,6 @@ def _read_wait_s(headers: Headers) -> float | None:
     if after_s is None and re.fullmatch("[0-9]{1,9}", reset):
         return min(float(reset), float(MAX_RETRY_AFTER_S))
     return after_s
-
-
-# -- Addresses -------------------------------------------------------------------------------------------------------
-
-
-def _is_at(url: str, hosts: Sequence[str]) -> bool:
-    name = urlsplit(url).netloc.lower()
-    return any(name == host or (host.startswith("*.") and name.endswith(host[1:])) for host in hosts)
 
 
 # -- Settings --------------------------------------------------------------------------------------------------------
