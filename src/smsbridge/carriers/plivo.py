@@ -308,17 +308,14 @@ class Plivo(Carrier):
             return _read_created(answer, response.status)
         text = text_at(answer, "error") or text_at(answer, "message")
         code = f"http:{response.status}"
-        evidence = Evidence(code=code if code in CODES else "", text=text, http_status=response.status)
+        evidence = Evidence(code=code, text=text, http_status=response.status)
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Plivo answered HTTP {response.status}", evidence=evidence)
         meaning = _BALANCE if response.status == 402 else CODES.get(code, _UNKNOWN_MEANING)
         if meaning.retry:
             return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
         told = next((cause for words, cause in _WORDS if words.search(text)), None)
-        return Rejected(
-            cause=told if told and meaning.cause is Cause.UNKNOWN else meaning.cause,
-            evidence=evidence,
-        )
+        return Rejected(cause=told if told and meaning.cause is Cause.UNKNOWN else meaning.cause, evidence=evidence)
 
     # -- Media -------------------------------------------------------------------------------------------------------
 
@@ -356,27 +353,22 @@ class Plivo(Carrier):
         return looked_up(number, valid=True, line_type=line_type, sms_capable=capable, now_ms=now_ms)
 
     def write_find(self, query: FindQuery) -> Request:
-        """https://www.plivo.com/docs/messaging/api/message/list-all-messages
-
-        With a Powerpack without `from_number`: the Powerpack has picked it.
-        """
-        filters = [("message_direction", "outbound"), ("to_number", query.to)]
-        if not self.powerpack_uuid:
-            filters.append(("from_number", query.sender))
-        return self._list(*filters, ("message_time__gte", _write_second(query.sent_after_ms - _FIND_SLACK_MS)))
+        """https://www.plivo.com/docs/messaging/api/message/list-all-messages"""
+        return self._list(
+            ("message_direction", "outbound"),
+            ("to_number", query.to),
+            ("message_time__gte", _write_second(query.sent_after_ms - _FIND_SLACK_MS)),
+        )
 
     def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
-        """Plivo lists no words. What nobody else has sent between the two since is taken for the one that is looked
-        for."""
+        """Whether it is certainly not there. Plivo lists no words, so what is there may be another lost one: a receipt
+        tells which, for it has our reference."""
         next_page, listed = _read_page(response)
         possible = [entry for entry in listed if self._may_be(entry, query)]
         if len(possible) > 1:
             raise Undecided(f"Plivo has {len(possible)} messages that could be this one.")
         if possible:
-            receipt = _read_record(possible[0], part_ref=query.ref)
-            if receipt is None:
-                raise LookupError("Plivo has a message that could be this one, in a state that is not known.")
-            return receipt
+            raise LookupError("Plivo has a message that could be this one, and does not list what it says.")
         if next_page:
             raise LookupError("Plivo has more messages between the two than one page holds.")
         return None
