@@ -7,7 +7,7 @@ arrived, so that a signature over the URL can be checked without ever trusting a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message as MimeHeaders
 from typing import Final, Self
@@ -173,6 +173,18 @@ class Fetch:
     """The hosts (`name:port`) that the operator named and that may therefore lie in a private network."""
     max_bytes: int = field(default=5 * 1024 * 1024)
     timeout_s: float = 60.0
+
+
+def host_and_port(url: str) -> str:
+    """The host of a web address as a `Fetch` names it, its port always written out."""
+    parts = urlsplit(url)
+    return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
+
+
+def is_at(url: str, hosts: Sequence[str]) -> bool:
+    """Whether `url`, a web address, is at one of `hosts`, which are named as in a `Fetch`."""
+    name = urlsplit(url).netloc.lower()
+    return any(name == host or (host.startswith("*.") and name.endswith(host[1:])) for host in hosts)
 
 
 def is_web_address(text: str) -> bool:

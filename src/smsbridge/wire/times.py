@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
@@ -23,6 +23,18 @@ def write_time(at_ms: int) -> str:
 def _write_second(seconds: int) -> str:
     """Kept, because an event for a desktop holds five times that lie close together."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+
+
+def read_time_ms(text: str) -> int | None:
+    """ISO 8601, as JSON writes times: `2026-01-15T20:16:07.588+00:00`. Without a zone it is UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_date(text: str) -> datetime | None:
