@@ -10,15 +10,16 @@ import pytest
 
 from fakes import ANN, BOB, OTHER_NUMBER, OUR_NUMBER, START_MS, PlainCarrier, World
 from smsbridge.contracts.bridge import Account, Policy, Retention
+from smsbridge.contracts.disk import Room
 from smsbridge.contracts.store import Arrival, Arrived
-from smsbridge.domain.errors import BadSignature, CannotSend, Conflict, NotFound
+from smsbridge.domain.errors import BadSignature, CannotSend, Conflict, NotFound, Unauthenticated
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import EntryKind, EventType
 from smsbridge.domain.message import Agent, NoticeKind
 from smsbridge.domain.status import Status
 from smsbridge.flows import inbound, interactions
 from smsbridge.flows.numbers import learn_incapable
-from smsbridge.wire.http import Request, Response
+from smsbridge.wire.http import Headers, Request, Response
 
 MakeWorld = Callable[..., World]
 
@@ -268,6 +269,61 @@ async def test_a_carrier_says_how_it_is_refused_and_by_when_it_must_have_signed(
     assert (await world.webhook(text("c2"), secret="right")).outcomes == ((Arrived.REFUSED, "signature"),)
     # What lay here for an hour was five minutes old at most when it came.
     assert await inbound.replay(world.bridge, kept.id) == [(Arrived.STORED, "message")]
+
+
+class _Challenging(PlainCarrier):
+    """One that shows its credentials only when it is asked for them."""
+
+    __slots__ = ()
+    refusal: ClassVar[Response] = Response(status=401, headers=Headers({"WWW-Authenticate": "Basic"}))
+
+    def verify(self, request: Request, now_ms: int) -> None:
+        if not request.headers.get("X-Secret"):
+            raise Unauthenticated("the request has no X-Secret")
+        PlainCarrier.verify(self, request, now_ms)
+
+
+async def test_a_request_without_credentials_is_asked_for_them_and_stored_when_it_comes_with_them(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(carrier=_Challenging())
+    for _ in range(2):
+        report = await world.webhook(text("c1"), secret="")
+        assert report.response == _Challenging.refusal
+        assert report.outcomes == ((Arrived.REFUSED, "challenge"),)
+        assert report.is_challenge
+        assert await arrivals(world) == [], "nothing of it is kept"
+    assert await world.messages() == []
+
+    report = await world.webhook(text("c1"))
+    assert (report.outcomes, report.is_challenge) == (((Arrived.STORED, "message"),), False)
+    [message] = await world.messages()
+    assert message.carrier_message_id == "c1"
+    [stored] = await arrivals(world)
+    assert stored.outcome is Arrived.STORED
+
+
+async def test_credentials_that_are_wrong_are_no_question(make_world: MakeWorld) -> None:
+    world = make_world(carrier=_Challenging())
+    report = await world.webhook(text("c1"), secret="wrong")
+    assert (report.outcomes, report.is_challenge) == (((Arrived.REFUSED, "signature"),), False)
+    assert len(await arrivals(world, Arrived.REFUSED)) == 1
+
+
+async def test_asking_for_credentials_needs_no_room(make_world: MakeWorld) -> None:
+    world = make_world(carrier=_Challenging())
+    world.disk.room = Room.NONE
+    assert (await world.webhook(text("c1"), secret="")).is_challenge
+
+
+@pytest.mark.parametrize("verification", ["report", "off"])
+async def test_nobody_is_asked_for_credentials_where_all_are_let_in(make_world: MakeWorld, verification: str) -> None:
+    world = make_world(carrier=_Challenging())
+    account = Account(name="plain", adapter=_Challenging(), verification=verification)  # type: ignore[arg-type]
+    world.bridge = replace(world.bridge, accounts={"plain": account})
+    report = await world.webhook(text("c1"), secret="")
+    assert report.outcomes == ((Arrived.STORED, "message"),)
+    assert bool(report.diagnosis) == (verification == "report")
 
 
 async def test_a_bad_signature_is_refused_and_forgets_nothing(make_world: MakeWorld) -> None:

@@ -16,14 +16,15 @@ from fakes import ANN, OUR_NUMBER, PlainDesktop, World
 from smsbridge.contracts.bridge import Bridge, DesktopAccount
 from smsbridge.contracts.desktop import DesktopAbilities
 from smsbridge.contracts.store import StoreUnavailable, Tx
-from smsbridge.domain.errors import BadSignature
+from smsbridge.domain.errors import BadSignature, Unauthenticated
 from smsbridge.web.hooks import MAX_BODY_BYTES
-from smsbridge.wire.http import NOT_PROVEN, Request, Response
+from smsbridge.wire.http import NOT_PROVEN, Headers, Request, Response
 from web.running import running
 
 T = TypeVar("T")
 PATH = "/hooks/carriers/plain"
 SECRET = {"X-Secret": "secret"}
+CHALLENGE = Response(status=401, headers=Headers({"WWW-Authenticate": 'Basic realm="smsbridge"'}))
 
 
 def text(number: int) -> dict[str, Any]:
@@ -137,6 +138,28 @@ async def test_a_refusal_is_told_as_one_whatever_its_status(world: World, logged
     assert [each["event"] for each in logged.entries if each["log_level"] == "warning"] == ["webhook.refused"]
 
 
+async def test_a_request_that_is_asked_for_credentials_is_no_attack(world: World, logged: LogCapture) -> None:
+    _spy(world, [], refusal=CHALLENGE, error=Unauthenticated)
+    async with running(world) as edge:
+        status, headers, _ = await edge.ask("POST", PATH, data=body(1))
+        assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="smsbridge"')
+        assert edge.counted('webhook_requests_total{carrier="plain",kind="other",outcome="challenged"}') == 1
+        assert edge.counted('webhook_requests_total{carrier="plain",kind="other",outcome="refused"}') == 0
+        assert edge.counted('auth_failures_total{reason="signature",surface="hooks"}') == 0
+        assert edge.counted('webhook_ack_seconds_count{carrier="plain"}') == 0
+    [line] = [each for each in logged.entries if each["event"].startswith("webhook.")]
+    assert (line["event"], line["log_level"], line["account"]) == ("webhook.challenged", "info", "plain")
+    assert await world.store.read(lambda tx: tx.list_arrivals()) == []
+
+
+@pytest.mark.parametrize(("refusal", "status"), [(NOT_PROVEN, 413), (Response(status=503), 503)])
+async def test_a_carrier_that_drops_a_text_on_a_4xx_hears_none(world: World, refusal: Response, status: int) -> None:
+    _spy(world, [], refusal=refusal)
+    async with running(world) as edge:
+        assert (await edge.ask("POST", PATH, data=b"a" * (MAX_BODY_BYTES + 1)))[0] == status
+        assert edge.counted('webhook_requests_total{carrier="plain",kind="other",outcome="too_large"}') == 1
+
+
 @pytest.mark.parametrize(
     ("size", "status"), [(MAX_BODY_BYTES - 1, 401), (MAX_BODY_BYTES, 401), (MAX_BODY_BYTES + 1, 413)]
 )
@@ -231,7 +254,12 @@ class _BrokenStore:
         return getattr(self._store, name)
 
 
-def _spy(world: World, seen: list[Request], refusal: Response = NOT_PROVEN) -> None:
+def _spy(
+    world: World,
+    seen: list[Request],
+    refusal: Response = NOT_PROVEN,
+    error: type[BadSignature] = BadSignature,
+) -> None:
     """Makes the carrier `plain` note what it is asked to verify, and believe none of it."""
     account = world.bridge.accounts["plain"]
 
@@ -240,7 +268,7 @@ def _spy(world: World, seen: list[Request], refusal: Response = NOT_PROVEN) -> N
 
         def verify(self, request: Request, now_ms: int) -> None:
             seen.append(request)
-            raise BadSignature("not believed")
+            raise error("not believed")
 
     Spy.refusal = refusal
     accounts = {**world.bridge.accounts, "plain": replace(account, adapter=Spy())}

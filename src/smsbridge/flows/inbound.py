@@ -62,6 +62,11 @@ class WebhookReport:
     is_spooled: bool = False
     """The store cannot be reached: it is in the spool, and its outcomes are recorded when it is taken up."""
 
+    @property
+    def is_challenge(self) -> bool:
+        """The request only asked for what it has to prove itself with: it comes again with that. Nothing is amiss."""
+        return self.outcomes == _CHALLENGED
+
 
 async def accept_webhook(bridge: Bridge, account_name: str, request: Request) -> WebhookReport:
     """Raises NotFound for an account that is not configured, StoreUnavailable or Unavailable when nothing could be
@@ -105,13 +110,12 @@ async def _doubt(bridge: Bridge, account: Account, request: Request) -> str | We
     except BadSignature as bad:
         if account.verification != "enforce":
             return str(bad)
-        reason = "challenge"
-        if not isinstance(bad, Unauthenticated):
-            reason = "signature"
-            _check_room(bridge)
-            detail = bad.detail
-            await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
-        refused = ((Arrived.REFUSED, reason),)
+        if isinstance(bad, Unauthenticated):
+            return WebhookReport(response=account.adapter.refusal, outcomes=_CHALLENGED, diagnosis=str(bad))
+        _check_room(bridge)
+        detail = bad.detail
+        await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
+        refused = ((Arrived.REFUSED, "signature"),)
         return WebhookReport(response=account.adapter.refusal, outcomes=refused, diagnosis=str(bad))
     return ""
 
@@ -517,6 +521,7 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
 
 _PATIENCE_S = 1.2
 """The least patient carrier waits 2 s (Telnyx). Should it be kept after all, what the spool has is a duplicate."""
+_CHALLENGED = ((Arrived.REFUSED, "challenge"),)
 _TAKEN_WITHOUT_ROOM = (Receipt, OptOut, Handshake)
 """What is small, ends something that was begun, and comes but once."""
 LISTED = "listed"

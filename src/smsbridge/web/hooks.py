@@ -56,7 +56,7 @@ class Hooks:
         except NotFound:  # configured, but it takes no webhooks
             return self._unknown()
         except (TooLarge, TooSlow, WrongMediaType, NotReadable) as unreadable:
-            return self._not_read(name, unreadable)
+            return self._not_read(name, hook, unreadable)
         except StoreUnavailable as error:
             return self._not_kept(name, str(error))
         except Unavailable as error:
@@ -80,6 +80,10 @@ class Hooks:
 
     def _report(self, name: str, hook: _Hook, report: WebhookReport, elapsed_s: float) -> None:
         meter = self._bridge.meter
+        if report.is_challenge:  # half a conversation: neither an attack nor a text that is refused
+            meter.count("webhook_requests_total", carrier=name, kind="other", outcome="challenged")
+            self._log.info("webhook.challenged", account=name, elapsed_ms=round(elapsed_s * 1000, 1))
+            return
         for outcome, reason in report.outcomes:
             meter.count(
                 "webhook_requests_total", carrier=name, kind=_kind(hook, outcome, reason), outcome=outcome.value
@@ -107,10 +111,13 @@ class Hooks:
         self._bridge.meter.count("webhook_requests_total", carrier="unknown", kind="other", outcome="unknown")
         return _plain(404, "There is no such webhook here.")
 
-    def _not_read(self, name: str, error: BridgeError) -> web.Response:
+    def _not_read(self, name: str, hook: _Hook, error: BridgeError) -> web.Response:
         status, outcome = _NOT_READ[type(error)]
+        refusal = self._bridge.accounts[name].adapter.refusal.status if hook is _CARRIERS else status
+        if refusal >= _SERVER_ERROR:  # it takes a 4xx for the end of a text, and is to repeat it
+            status = refusal
         self._bridge.meter.count("webhook_requests_total", carrier=name, kind="other", outcome=outcome)
-        if status == _NOT_READ[TooSlow][0]:
+        if isinstance(error, TooSlow):
             self._bridge.meter.count("slow_clients_closed_total", surface="hooks")
         self._log.warning("webhook.refused", account=name, outcome=outcome, status=status)
         response = _plain(status, str(error))
@@ -145,6 +152,7 @@ def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     return {"message": hook.message, "opt_out": "opt_out"}.get(reason, hook.rest)
 
 
+_SERVER_ERROR: Final = 500
 _NOT_READ: Final = {
     TooLarge: (413, "too_large"),
     TooSlow: (408, "too_slow"),

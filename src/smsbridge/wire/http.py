@@ -7,7 +7,7 @@ arrived, so that a signature over the URL can be checked without ever trusting a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message as MimeHeaders
 from typing import Final, Self
@@ -181,10 +181,11 @@ def host_and_port(url: str) -> str:
     return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
 
 
-def is_at(url: str, hosts: Sequence[str]) -> bool:
-    """Whether `url`, a web address, is at one of `hosts`, which are named as in a `Fetch`."""
-    name = urlsplit(url).netloc.lower()
-    return any(name == host or (host.startswith("*.") and name.endswith(host[1:])) for host in hosts)
+def is_at(url: str, hosts: Iterable[str]) -> bool:
+    """Whether `url`, a web address, is at one of `hosts`, named as in a `Fetch`: without a port it is https's own."""
+    at = host_and_port(url.lower())
+    wanted = [host.lower() if ":" in host else f"{host.lower()}:443" for host in hosts]
+    return any(at == host or (host.startswith("*.") and at.endswith(host[1:])) for host in wanted)
 
 
 def is_web_address(text: str) -> bool:
