@@ -44,7 +44,7 @@ from smsbridge.wire.encoding import (
     word_at,
     write_json,
 )
-from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port, is_web_address
+from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port, is_at, is_web_address
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text
 from smsbridge.wire.times import read_date, read_retry_after_s, read_time_ms
 
@@ -590,7 +590,7 @@ class Infobip(Carrier):
         own = host_and_port(self.api_url)
         named = (own, *self.media_hosts)
         is_api = media.url.startswith(self.api_url + "/")
-        if not is_api and not (is_web_address(media.url) and _is_one_of(media.url, (*_HOSTS, *named))):
+        if not is_api and not (is_web_address(media.url) and is_at(media.url, (*_HOSTS, *named))):
             raise ValueError("The media URL is neither at infobip.com nor at one of media_hosts.")
         return Fetch(
             request=Request(method="GET", url=media.url, headers=self._headers(accept="*/*")),
@@ -705,14 +705,6 @@ class Infobip(Carrier):
 
 
 # -- Reading ---------------------------------------------------------------------------------------------------------
-
-
-def _is_one_of(url: str, hosts: Sequence[str]) -> bool:
-    """Whether a web address is at one of `hosts`, which are written as a `Fetch` names them."""
-    host = urlsplit(url).hostname or ""
-    return any(
-        name in (host, host_and_port(url)) or (name.startswith("*.") and host.endswith(name[1:])) for name in hosts
-    )
 
 
 def _token(url: str) -> str:

@@ -181,6 +181,13 @@ def host_and_port(url: str) -> str:
     return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
 
 
+def is_at(url: str, hosts: Iterable[str]) -> bool:
+    """Whether an https address is at one of `hosts`, which are written as a `Fetch` names them."""
+    at = host_and_port(url)
+    wanted = [host if ":" in host else f"{host}:443" for host in hosts]
+    return any(at == host or (host.startswith("*.") and at.endswith(host[1:])) for host in wanted)
+
+
 def is_web_address(text: str) -> bool:
     """Whether `text` is a URL that a stranger's file may be fetched from: https, visible ASCII, a host, a port that
     exists, no credentials."""
