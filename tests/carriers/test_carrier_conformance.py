@@ -109,6 +109,13 @@ def build(name: str, **changed: Any) -> Carrier:
     return CARRIERS[name].from_settings({**account["settings"], **changed}, AccountUrls(**account["urls"]))
 
 
+@cache
+def dialects(name: str) -> list[dict[str, Any]]:
+    """The settings that its webhooks come under: a carrier may speak in several ways."""
+    each = [case.get("settings", {}) for case in load(name, "webhooks.json").values()]
+    return [settings for position, settings in enumerate(each) if settings not in each[:position]]
+
+
 def signer(name: str) -> ModuleType:
     return importlib.import_module(f"carriers.{name}.signer")
 
@@ -433,8 +440,8 @@ words = st.text(max_size=30) | st.sampled_from(["", "0", "-1", "9" * 30, "true",
 
 
 @st.composite
-def garbage(draw: st.DrawFn, name: str) -> Request:
-    """A request of a case with parts of it replaced by anything."""
+def garbage(draw: st.DrawFn, name: str) -> tuple[Carrier, Request]:
+    """A request of a case with parts of it replaced by anything, and the adapter that it was meant for."""
     case = draw(st.sampled_from(list(load(name, "webhooks.json").values())))
     request = signed_request(name, case)
     body = request.body
@@ -451,14 +458,14 @@ def garbage(draw: st.DrawFn, name: str) -> Request:
         start = draw(st.integers(0, len(url)))
         url = url[:start] + draw(words) + url[start:]
     method = draw(st.sampled_from([request.method, "GET", "POST", "PUT", "", "\x00"]))
-    return Request(method=method, url=url, headers=headers, body=body)
+    return build(name, **case.get("settings", {})), Request(method=method, url=url, headers=headers, body=body)
 
 
 @every_carrier
 @given(data=st.data())
 @settings(max_examples=400, deadline=None)
 def test_garbage_raises_nothing_but_what_the_contract_names(name: str, data: st.DataObject) -> None:
-    adapter, request = build(name), data.draw(garbage(name))
+    adapter, request = data.draw(garbage(name))
     try:
         adapter.verify(request, NOW_MS)
     except BadSignature as error:
@@ -488,7 +495,7 @@ def test_a_part_becomes_its_request(name: str, case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("name", "case"), cases("answers.json"))
 def test_an_answer_becomes_its_outcome(name: str, case: dict[str, Any]) -> None:
-    outcome = build(name).read_send(read_response(case["response"]))
+    outcome = build(name, **case.get("settings", {})).read_send(read_response(case["response"]))
     assert kind_and(outcome) == case["outcome"]
 
 
@@ -577,10 +584,11 @@ NAMES = sorted(
     ).map(lambda it: json.dumps(it).encode()),
     status=st.sampled_from([200, 201, 204, 400, 404, 429, 500]),
     retry_after=words,
+    data=st.data(),
 )
 @settings(max_examples=400, deadline=None)
-def test_no_answer_breaks_a_reader(name: str, body: bytes, status: int, retry_after: str) -> None:
-    adapter = build(name)
+def test_no_answer_breaks_a_reader(name: str, body: bytes, status: int, retry_after: str, data: st.DataObject) -> None:
+    adapter = build(name, **data.draw(st.sampled_from(dialects(name))))
     response = Response(status=status, headers=Headers({"Retry-After": retry_after}), body=body)
     assert isinstance(adapter.read_send(response), (Accepted, RetryLater, Rejected, Uncertain))
     if adapter.abilities.lookup:
@@ -708,7 +716,7 @@ def test_the_attachments_of_a_listed_text_can_be_asked_for(name: str, case: dict
 
 @pytest.mark.parametrize(("name", "case"), cases("statuses.json"))
 def test_the_state_of_a_sent_message_can_be_asked_for(name: str, case: dict[str, Any]) -> None:
-    adapter = build(name)
+    adapter = build(name, **case.get("settings", {}))
     request = adapter.write_fetch_status(case["carrier_message_id"])
     if "request" in case:
         assert written(request) == case["request"]

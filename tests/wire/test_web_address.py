@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smsbridge.network import _read_foreign_url
-from smsbridge.wire.http import is_web_address
+from smsbridge.wire.http import is_at, is_web_address
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,22 @@ def test_what_is_taken_can_be_asked_for(address: str) -> None:
 )
 def test_what_cannot_be_asked_for_is_not_taken(address: str) -> None:
     assert not is_web_address(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_there"),
+    [
+        ("https://a.example/1", True),
+        ("https://a.example:443/1", True),
+        ("https://A.Example/1", True),
+        ("https://a.example:8443/1", False),
+        ("https://b.example:8443/1", True),
+        ("https://b.example/1", False),
+        ("https://x.y.c.example/1", True),
+        ("https://c.example/1", False),
+        ("https://notc.example/1", False),
+        ("https://a.example.net/1", False),
+    ],
+)
+def test_an_address_is_at_a_host_by_its_name_and_its_port(address: str, is_there: bool) -> None:
+    assert is_at(address, ["a.example", "b.example:8443", "*.c.example"]) is is_there
