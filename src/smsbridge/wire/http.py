@@ -181,6 +181,12 @@ def host_and_port(url: str) -> str:
     return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
 
 
+def is_at(url: str, hosts: Iterable[str]) -> bool:
+    """Whether a web address is at one of `hosts`, which are written as a `Fetch` names them."""
+    host, address = urlsplit(url).hostname or "", host_and_port(url)
+    return any(name in (host, address) or (name.startswith("*.") and host.endswith(name[1:])) for name in hosts)
+
+
 def is_web_address(text: str) -> bool:
     """Whether `text` is a URL that a stranger's file may be fetched from: https, visible ASCII, a host, a port that
     exists, no credentials."""
