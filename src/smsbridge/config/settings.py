@@ -211,6 +211,7 @@ class InteractionsSection(Section):
     )
     hold_parts: Duration = Field(
         default=300_000,
+        gt=0,
         description="A long text that a carrier pushes in parts waits this long for those that are missing; then it is "
         "delivered without.",
     )
