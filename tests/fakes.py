@@ -41,6 +41,7 @@ from smsbridge.domain.events import (
     OptOut,
     OptOutKind,
     Receipt,
+    TextPart,
     Unrecognized,
     Withheld,
 )
@@ -318,6 +319,8 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
             media=tuple(InboundMedia(url=url) for url in event.get("media", ())),
             media_missing=event.get("missing", 0),
             opt_out=OptOutKind(event["opt_out"]) if event.get("opt_out") else None,
+            carrier_at_ms=event.get("at_ms"),
+            part=TextPart(**event["part"]) if event.get("part") else None,
         )
     if event.get("type") == "receipt":
         return Receipt(

@@ -89,6 +89,11 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "notices_total": Metric(kind="counter", help="Notices raised.", labels=("kind",)),
     "suppressed_sends_total": Metric(kind="counter", help="Texts refused at once, by cause.", labels=("reason",)),
+    "joined_texts_total": Metric(
+        kind="counter",
+        help="Long texts that came in parts: whole, or incomplete because a part did not come in time.",
+        labels=("carrier", "outcome"),
+    ),
     "optouts_total": Metric(kind="counter", help="STOP and START.", labels=("action",)),
     "uncertain_resolved_total": Metric(
         kind="counter", help="Uncertain sends that were settled, and how.", labels=("carrier", "how")

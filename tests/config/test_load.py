@@ -72,6 +72,7 @@ def test_defaults_are_the_defaults_of_the_policy(file: Path) -> None:
 def test_every_knob_of_the_policy_can_be_set(file: Path) -> None:
     changed = """
 [interactions]
+hold_parts = "1m"
 asynchronous = false
 idle_end = "1h"
 dispositions = ["Sold", "Spam"]

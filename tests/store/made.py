@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smsbridge.contracts.jobs import NewJob
-from smsbridge.contracts.store import Arrival, Arrived, StoredReceipt, Tx
+from smsbridge.contracts.store import Arrival, Arrived, KeptPart, StoredReceipt, Tx, WaitingText
 from smsbridge.domain.brake import BrakePolicy
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.interaction import State
@@ -183,3 +183,21 @@ def thread(tx: Tx) -> None:
     tx.insert_contact(contact())
     tx.insert_conversation(conversation())
     tx.insert_interaction(interaction())
+
+
+def waiting_text(identifier: str = "wtx_1", **more: Any) -> WaitingText:
+    fields: dict[str, Any] = {
+        "account": "twilio",
+        "number": ANN,
+        "sender": SENDER,
+        "reference": "7",
+        "part_count": 2,
+        "missing": 2,
+        "began_at_ms": NOW,
+    }
+    return WaitingText(id=identifier, **(fields | more))
+
+
+def kept_part(number: int = 1, text: str = "Hello", **more: Any) -> KeptPart:
+    fields: dict[str, Any] = {"carrier_message_id": f"P{number}", "carrier_at_ms": NOW}
+    return KeptPart(number=number, text=text, **(fields | more))

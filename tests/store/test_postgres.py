@@ -306,6 +306,23 @@ async def test_the_later_of_two_parts_sees_what_both_add_up_to(one: PostgresStor
     assert sorted(await at_once((one, deliver(1)), (other, deliver(2)))) == [False, True]
 
 
+async def test_the_later_of_two_parts_that_come_in_sees_that_it_is_the_last(
+    one: PostgresStore, other: PostgresStore
+) -> None:
+    await one.write(lambda tx: tx.insert_waiting_text(made.waiting_text()))
+
+    def come(number: int) -> Callable[[Tx], bool]:
+        def work(tx: Tx) -> bool:
+            waiting = tx.waiting_text("wtx_1")
+            assert waiting is not None
+            tx.keep_part(waiting, made.kept_part(number))
+            return waiting.missing == 1
+
+        return work
+
+    assert sorted(await at_once((one, come(1)), (other, come(2)))) == [False, True]
+
+
 # --- what is read while others write
 
 

@@ -209,6 +209,12 @@ class InteractionsSection(Section):
     idle_end: Duration = Field(
         default=DAY_MS, description="An interaction in which nobody says anything for this long ends; 0: never."
     )
+    hold_parts: Duration = Field(
+        default=300_000,
+        gt=0,
+        description="A long text that a carrier pushes in parts waits this long for those that are missing; then it is "
+        "delivered without.",
+    )
     desktop: str = Field(
         default="desk", description="The desktop of senders that name none. If there is one desktop only, it is that."
     )
@@ -497,6 +503,7 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(
         asynchronous=settings.interactions.asynchronous,
         idle_end_ms=settings.interactions.idle_end,
+        parts_hold_ms=settings.interactions.hold_parts,
         media_hold_ms=media.hold,
         media_give_up_ms=media.give_up,
         media_max_bytes=media.max_size,

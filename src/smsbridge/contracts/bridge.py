@@ -90,6 +90,8 @@ class Policy:
 
     asynchronous: bool = True
     idle_end_ms: int = 24 * 3_600_000
+    parts_hold_ms: int = 300_000
+    """How long a part of a long text waits for the others."""
     media_hold_ms: int = 60_000
     media_give_up_ms: int = 24 * 3_600_000
     media_max_bytes: int = 5 * 1024 * 1024

@@ -141,6 +141,33 @@ class StoredReceipt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingText:
+    """A long text from a contact of which `missing` parts of `part_count` have not come yet.
+
+    `reference` is what the carrier says all its parts have in common (`domain.events.TextPart.of`).
+    """
+
+    id: str
+    account: str
+    number: str
+    sender: str
+    reference: str
+    part_count: int
+    missing: int
+    began_at_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptPart:
+    """A part that waits for the others. `text` is as it came: half a character may stand at its end."""
+
+    carrier_message_id: str
+    number: int
+    text: str
+    carrier_at_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ApiKey:
     """A key as kept: `hash` is SHA-256 of the whole key; `prefix` is the visible beginning."""
 
@@ -415,6 +442,29 @@ class MessagesTx(Protocol):
         ...
 
     def delete_attachment(self, attachment_id: AttachmentId) -> None: ...
+
+    def has_text_part(self, account: str, carrier_message_id: str) -> bool:
+        """Whether this part of a long text came before, and its text may be whole by now."""
+        ...
+
+    def waiting_text(self, waiting_id: str) -> WaitingText | None: ...
+    def waiting_text_of(self, account: str, number: str, sender: str, reference: str) -> WaitingText | None: ...
+    def insert_waiting_text(self, waiting: WaitingText) -> None: ...
+    def keep_part(self, waiting: WaitingText, part: KeptPart) -> None:
+        """Keeps a part that was missing, and counts it."""
+        ...
+
+    def kept_parts(self, waiting_id: str) -> list[KeptPart]:
+        """In the order of their numbers."""
+        ...
+
+    def close_waiting_text(self, waiting_id: str, now_ms: int) -> None:
+        """Waits for nothing more. That its parts came stays known, their words go."""
+        ...
+
+    def trim_text_parts(self, before_ms: int) -> int:
+        """Of texts that were closed before then."""
+        ...
 
     def insert_receipt(self, receipt: StoredReceipt) -> bool:
         """False when the same receipt is already there."""

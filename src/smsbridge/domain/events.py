@@ -27,6 +27,8 @@ class InboundMedia:
     url: str
     content_type: str = ""
     filename: str = ""
+    at_ms: int = 0
+    """When it is fetched, for requests whose credentials hold a time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,6 +22,7 @@ from smsbridge.domain.events import (
     OptOut,
     OptOutKind,
     Receipt,
+    TextPart,
     Unrecognized,
     Withheld,
 )
@@ -43,7 +44,7 @@ from smsbridge.domain.message import (
 from smsbridge.domain.phone import read_own_sender, read_sender_of_text
 from smsbridge.domain.status import Status
 from smsbridge.domain.text import clean_text, count_segments, read_keyword
-from smsbridge.flows import interactions, lanes
+from smsbridge.flows import interactions, lanes, parts
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import attachment_notice_key, raise_notice
 from smsbridge.flows.outbound import HELP_ANSWER, STOP_CONFIRMATION, send_system_text
@@ -241,6 +242,8 @@ def quarantine(tx: Tx, bridge: Bridge, source: str, name: str, request: Request,
 
 def _accept(tx: Tx, bridge: Bridge, account: Account, event: CarrierEvent) -> tuple[Arrived, str]:
     match event:
+        case InboundMessage(part=part) if part is not None and parts.is_joined(event, part):
+            return _accept_part(tx, bridge, account, event, part)
         case InboundMessage():
             return accept_message(tx, bridge, account, event)
         case Withheld():
@@ -258,11 +261,20 @@ def _accept(tx: Tx, bridge: Bridge, account: Account, event: CarrierEvent) -> tu
 
 
 def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessage) -> tuple[Arrived, str]:
-    """A text from a contact: contact, conversation, interaction, message, attachments, jobs."""
+    return accept_text(tx, bridge, account.name, event, answers_stop=account.adapter.abilities.answers_stop)
+
+
+def accept_text(
+    tx: Tx, bridge: Bridge, account: str, event: InboundMessage, *, answers_stop: bool
+) -> tuple[Arrived, str]:
+    """A text from a contact: contact, conversation, interaction, message, attachments, jobs.
+
+    `answers_stop`: the carrier confirms a STOP itself.
+    """
     now_ms = bridge.now_ms()
     thread = _thread_of(tx, event)
     # Where nothing is to be written before it, inserting the message tells as well.
-    if not _goes_on(thread) and tx.has_inbound(account.name, event.carrier_message_id):
+    if not _goes_on(thread) and tx.has_inbound(account, event.carrier_message_id):
         return Arrived.DUPLICATE, "message"
     interaction, is_new = _interaction_of(tx, bridge, account, event, thread)
     text = clean_text(event.text)
@@ -277,7 +289,7 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
         contact_id=interaction.contact_id,
         contact_number=interaction.contact_number,
         sender=interaction.sender,
-        account=account.name,
+        account=account,
         text=text,
         status=Status.RECEIVED,
         carrier_message_id=event.carrier_message_id,
@@ -295,7 +307,7 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
     for attachment in attachments:
         tx.insert_attachment(replace(attachment, message_id=message.id))
     if not is_new:
-        tx.touch_conversation(message.conversation_id, account.name, now_ms)
+        tx.touch_conversation(message.conversation_id, account, now_ms)
         tx.touch_interaction(interaction.id, now_ms)
     seq = tell_of_message(
         tx,
@@ -307,14 +319,25 @@ def accept_message(tx: Tx, bridge: Bridge, account: Account, event: InboundMessa
     )
     for attachment in attachments:
         _take_care_of(tx, bridge, interaction, replace(attachment, message_id=message.id), message, seq)
-    _obey_keyword(tx, bridge, account, interaction, event, text)
+    _obey_keyword(tx, bridge, interaction, event, text, answers_stop=answers_stop)
     tx.forget_capability(message.contact_number)  # whatever was learnt or looked up, this number evidently can text
     return Arrived.STORED, "message"
 
 
+def _accept_part(
+    tx: Tx, bridge: Bridge, account: Account, event: InboundMessage, part: TextPart
+) -> tuple[Arrived, str]:
+    """A part of a long text is kept until the others are there. They come in any order."""
+    if is_known(tx, account.name, event):
+        return Arrived.DUPLICATE, "part"
+    for text in parts.take_part(tx, bridge, account.name, event, part, _number_of(event), _our_sender(event.to_number)):
+        accept_message(tx, bridge, account, text)
+    return Arrived.STORED, "part"
+
+
 def is_known(tx: Tx, account: str, event: InboundMessage | Withheld) -> bool:
-    """Whether this text, or that it came, is in the transcript already."""
-    if tx.has_inbound(account, event.carrier_message_id):
+    """Whether this text, or that it came, is in the transcript already or waits for its other parts."""
+    if tx.has_inbound(account, event.carrier_message_id) or tx.has_text_part(account, event.carrier_message_id):
         return True
     return isinstance(event, Withheld) and tx.has_notice(_withheld_key(account, event))
 
@@ -328,7 +351,7 @@ def _accept_withheld(tx: Tx, bridge: Bridge, account: Account, event: Withheld) 
     is a text like any other."""
     if is_known(tx, account.name, event):
         return Arrived.DUPLICATE, "withheld"
-    interaction, is_new = _interaction_of(tx, bridge, account, event, _thread_of(tx, event))
+    interaction, is_new = _interaction_of(tx, bridge, account.name, event, _thread_of(tx, event))
     if not is_new:
         tx.touch_conversation(interaction.conversation_id, account.name, bridge.now_ms())
         tx.touch_interaction(interaction.id, bridge.now_ms())
@@ -350,7 +373,7 @@ def _goes_on(thread: Thread | None) -> bool:
 
 
 def _interaction_of(
-    tx: Tx, bridge: Bridge, account: Account, event: InboundMessage | Withheld, thread: Thread | None
+    tx: Tx, bridge: Bridge, account: str, event: InboundMessage | Withheld, thread: Thread | None
 ) -> tuple[Interaction, bool]:
     """The interaction that a text belongs to, and whether its conversation was touched just now."""
     contact = thread.contact if thread else interactions.new_contact(bridge, _number_of(event))
@@ -368,7 +391,7 @@ def _our_sender(to_number: str) -> str:
 
 
 def _interaction_for(
-    tx: Tx, bridge: Bridge, account: Account, contact: Contact, thread: Thread | None, sender: str
+    tx: Tx, bridge: Bridge, account: str, contact: Contact, thread: Thread | None, sender: str
 ) -> tuple[Interaction, bool]:
     conversation = thread.conversation if thread else None
     newest = thread.interaction if thread else None
@@ -380,7 +403,7 @@ def _interaction_for(
             return interactions.offer(tx, bridge, revived, contact), False
     is_new = conversation is None
     if conversation is None:
-        conversation = interactions.new_conversation(bridge, contact, sender, account.name)
+        conversation = interactions.new_conversation(bridge, contact, sender, account)
         tx.insert_conversation(conversation)
     configured = bridge.senders.get(sender)
     desktop = configured.desktop if configured else bridge.default_desktop
@@ -452,7 +475,7 @@ def _take_care_of(
 
 
 def _obey_keyword(
-    tx: Tx, bridge: Bridge, account: Account, interaction: Interaction, event: InboundMessage, text: str
+    tx: Tx, bridge: Bridge, interaction: Interaction, event: InboundMessage, text: str, *, answers_stop: bool
 ) -> None:
     """STOP, START and HELP, whether the carrier matched the word or we do."""
     if event.opt_out is None and (len(text) > _LONGEST_KEYWORD or read_keyword(text, opted_out=True) is None):
@@ -462,7 +485,7 @@ def _obey_keyword(
     kind = event.opt_out or read_keyword(text, opted_out=is_opted_out)
     if kind is None or (known is not None and _is_overtaken(kind, event.carrier_at_ms, known.changed_at_ms)):
         return
-    answered = event.opt_out is not None or account.adapter.abilities.answers_stop
+    answered = event.opt_out is not None or answers_stop
     match kind:
         case OptOutKind.STOP:
             stop(tx, bridge, interaction, key=event.carrier_message_id)

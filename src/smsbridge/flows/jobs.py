@@ -8,7 +8,7 @@ from typing import Any
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job, JobEnd, JobKind
 from smsbridge.contracts.store import Tx
-from smsbridge.flows import catch_up, confirming, desktop, lanes, media, sending, upkeep
+from smsbridge.flows import catch_up, confirming, desktop, joining, lanes, media, sending, upkeep
 
 
 def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
@@ -17,6 +17,7 @@ def job_kinds(bridge: Bridge) -> Mapping[str, JobKind]:
         _kind(bridge, lanes.SEND, sending.begin_send, sending.send, sending.give_up_send, sending.let_go_send),
         _kind(bridge, lanes.SETTLE, sending.begin_settle, sending.settle, sending.give_up_settle),
         _kind(bridge, lanes.CONFIRM, confirming.begin_confirm, confirming.confirm, confirming.give_up_confirm),
+        _kind(bridge, lanes.JOIN, joining.begin_join, joining.join, joining.give_up_join),
         _kind(bridge, lanes.DELIVER, desktop.begin_deliver, desktop.deliver),
         _kind(bridge, lanes.FETCH, media.begin_fetch, media.fetch, media.give_up_fetch),
         _kind(bridge, lanes.PREPARE, media.begin_prepare, media.prepare, media.give_up_prepare),
@@ -38,6 +39,7 @@ def queues(bridge: Bridge, waiting: Collection[str] = ()) -> Mapping[str, int]:
         **targets(bridge),
         **{lanes.media_queue(name): 8 for name in bridge.accounts},
         lanes.PREPARE_QUEUE: 8,
+        lanes.JOIN_QUEUE: 4,
         lanes.UPKEEP_QUEUE: 1,
     }
 

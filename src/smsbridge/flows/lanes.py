@@ -13,9 +13,11 @@ SETTLE: Final = "settle"
 CONFIRM: Final = "confirm"
 UPKEEP: Final = "upkeep"
 CATCH_UP: Final = "catch_up"
+JOIN: Final = "join"
 
 PREPARE_QUEUE: Final = "media"
 UPKEEP_QUEUE: Final = "upkeep"
+JOIN_QUEUE: Final = "join"
 
 
 def media_queue(account: str) -> str:
@@ -45,6 +47,10 @@ def catch_up_queue(account: str) -> str:
 def catch_up_lane(account: str, sender: str) -> str:
     """The list of one of our numbers is read by one daemon at a time."""
     return f"{CATCH_UP}:{account}:{sender}"
+
+
+def join_lane(waiting_id: str) -> str:
+    return f"{JOIN}:{waiting_id}"
 
 
 def settle_lane(message_id: str) -> str:

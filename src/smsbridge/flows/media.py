@@ -68,7 +68,12 @@ def begin_fetch(bridge: Bridge) -> Callable[[Tx, Job], Fetching | JobEnd]:
 
 async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
     attachment = fetching.attachment
-    media = InboundMedia(url=attachment.source_url, content_type=attachment.content_type, filename=attachment.filename)
+    media = InboundMedia(
+        url=attachment.source_url,
+        content_type=attachment.content_type,
+        filename=attachment.filename,
+        at_ms=bridge.now_ms(),
+    )
     try:
         order = fetching.account.adapter.write_media_fetch(media)
     except ValueError as error:

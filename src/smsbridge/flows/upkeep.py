@@ -93,6 +93,7 @@ def _trim(tx: Tx, bridge: Bridge) -> int:
     now_ms, keep = bridge.now_ms(), bridge.policy.retention
     return (
         tx.trim_arrivals(now_ms - keep.arrivals_ms)
+        + tx.trim_text_parts(now_ms - keep.arrivals_ms)
         + tx.trim_unmatched_receipts(now_ms - keep.arrivals_ms)
         + tx.trim_events(now_ms - keep.events_ms)
         + tx.trim_dead_letters(now_ms - keep.events_ms)  # the event of an older one could not be told any more

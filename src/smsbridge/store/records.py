@@ -13,6 +13,7 @@ from smsbridge.contracts.store import (
     ApiKey,
     Arrival,
     Arrived,
+    KeptPart,
     OptOutState,
     Presence,
     RecentContact,
@@ -22,6 +23,7 @@ from smsbridge.contracts.store import (
     StoredReceipt,
     Thread,
     UnknownCode,
+    WaitingText,
 )
 from smsbridge.domain.brake import Brake
 from smsbridge.domain.cause import Cause
@@ -378,6 +380,54 @@ def write_attachment(attachment: Attachment) -> Values:
         "thumbnail_sha256": attachment.thumbnail_sha256,
         "source_url": attachment.source_url,
         "created_at_ms": attachment.created_at_ms,
+    }
+
+
+def read_waiting_text(row: Row) -> WaitingText:
+    identifier, account, number, sender, reference, part_count, missing, began = row
+    return WaitingText(
+        id=identifier,
+        account=account,
+        number=number,
+        sender=sender,
+        reference=reference,
+        part_count=part_count,
+        missing=missing,
+        began_at_ms=began,
+    )
+
+
+def write_waiting_text(waiting: WaitingText) -> Values:
+    return {
+        "id": waiting.id,
+        "account": waiting.account,
+        "number": waiting.number,
+        "sender": waiting.sender,
+        "reference": waiting.reference,
+        "part_count": waiting.part_count,
+        "missing": waiting.missing,
+        "began_at_ms": waiting.began_at_ms,
+    }
+
+
+def read_kept_part(row: Row) -> KeptPart:
+    carrier_message_id, number, text, carrier_at = row
+    return KeptPart(
+        carrier_message_id=carrier_message_id,
+        number=number,
+        text=bytes(text).decode("utf-8", "surrogatepass"),
+        carrier_at_ms=carrier_at,
+    )
+
+
+def write_kept_part(waiting: WaitingText, part: KeptPart) -> Values:
+    return {
+        "account": waiting.account,
+        "waiting_id": waiting.id,
+        "carrier_message_id": part.carrier_message_id,
+        "number": part.number,
+        "text": part.text.encode("utf-8", "surrogatepass"),
+        "carrier_at_ms": part.carrier_at_ms,
     }
 
 

@@ -22,6 +22,7 @@ from smsbridge.contracts.store import (
     Arrived,
     Found,
     KeptAnswer,
+    KeptPart,
     MessageFilter,
     OptOutState,
     PartRef,
@@ -34,6 +35,7 @@ from smsbridge.contracts.store import (
     StoredReceipt,
     Thread,
     UnknownCode,
+    WaitingText,
 )
 from smsbridge.domain.brake import NO_BRAKE, Brake, Suspicion
 from smsbridge.domain.interaction import State
@@ -183,12 +185,15 @@ class SqlTx:
         if contact is None:
             return []
         values = {"id": contact_id, "now_ms": now_ms, "digits": contact.number.removeprefix("+").encode()}
+        values |= {"number": contact.number, "no_text": b""}
         hashes = {digest for row in self._rows.all("attachments_to_erase", values) for digest in row[1:] if digest}
         if values["digits"]:
             self._rows.run("erase_arrivals", values)
             self._rows.run("erase_kept_answers", values)
         self.forget_capability(contact.number)
         for name in (
+            "erase_text_parts",
+            "erase_waiting_texts",
             "erase_attachments",
             "erase_parts",
             "erase_receipts",
@@ -399,6 +404,38 @@ class SqlTx:
         values = {"before_ms": before_ms, "after_ms": after[0], "after_id": after[1], "limit": limit}
         rows = self._rows.all("sent_without_receipt", values)
         return [records.read_message(row) for row in rows]
+
+    # --- long texts that come in parts
+
+    def has_text_part(self, account: str, carrier_message_id: str) -> bool:
+        values = {"account": account, "carrier_message_id": carrier_message_id}
+        return self._rows.one("has_text_part", values) is not None
+
+    def waiting_text(self, waiting_id: str) -> WaitingText | None:
+        row = self._rows.one("waiting_text", {"id": waiting_id})
+        return records.read_waiting_text(row) if row else None
+
+    def waiting_text_of(self, account: str, number: str, sender: str, reference: str) -> WaitingText | None:
+        values = {"account": account, "number": number, "sender": sender, "reference": reference}
+        row = self._rows.one("waiting_text_of", values)
+        return records.read_waiting_text(row) if row else None
+
+    def insert_waiting_text(self, waiting: WaitingText) -> None:
+        self._rows.run("insert_waiting_text", records.write_waiting_text(waiting))
+
+    def keep_part(self, waiting: WaitingText, part: KeptPart) -> None:
+        self._rows.run("count_text_part", {"waiting_id": waiting.id})  # first: whoever else counts is waited for
+        self._rows.run("insert_text_part", records.write_kept_part(waiting, part))
+
+    def kept_parts(self, waiting_id: str) -> list[KeptPart]:
+        return [records.read_kept_part(row) for row in self._rows.all("text_parts", {"waiting_id": waiting_id})]
+
+    def close_waiting_text(self, waiting_id: str, now_ms: int) -> None:
+        self._rows.run("close_text_parts", {"waiting_id": waiting_id, "now_ms": now_ms, "no_text": b""})
+        self._rows.run("delete_waiting_text", {"waiting_id": waiting_id})
+
+    def trim_text_parts(self, before_ms: int) -> int:
+        return self._rows.run("trim_text_parts", {"before_ms": before_ms})
 
     # --- attachments
 

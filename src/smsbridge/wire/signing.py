@@ -28,3 +28,8 @@ def sha256_hex(data: bytes) -> str:
 def basic_authorization(user: str, password: str) -> str:
     """The value of an `Authorization` header (RFC 7617)."""
     return "Basic " + base64_text(f"{user}:{password}".encode())
+
+
+def md5_hex(data: bytes) -> str:
+    """For carriers that sign so; nothing of ours relies on it."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -205,6 +205,14 @@ WHERE message_id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind 
 DELETE FROM attachments
 WHERE message_id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind = 'message');
 
+-- name: erase_text_parts
+-- Those of a long text that still waits for the others.
+UPDATE text_parts SET text = :no_text, closed_at_ms = :now_ms
+WHERE closed_at_ms IS NULL AND waiting_id IN (SELECT id FROM waiting_texts WHERE number = :number);
+
+-- name: erase_waiting_texts
+DELETE FROM waiting_texts WHERE number = :number;
+
 -- name: erase_arrivals
 -- `digits` is the number without its plus: how it stands in any encoding of a webhook.
 DELETE FROM arrivals WHERE outcome IN ('ignored', 'unrecognized', 'refused')

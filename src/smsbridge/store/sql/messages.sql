@@ -166,6 +166,44 @@ ORDER BY created_at_ms LIMIT :limit;
 -- name: delete_attachment
 DELETE FROM attachments WHERE id = :id;
 
+-- columns waiting_text: id, account, number, sender, reference, part_count, missing, began_at_ms
+-- columns text_part: carrier_message_id, number, text, carrier_at_ms
+
+-- name: has_text_part
+SELECT 1 FROM text_parts WHERE account = :account AND carrier_message_id = :carrier_message_id;
+
+-- name: waiting_text
+SELECT {waiting_text} FROM waiting_texts WHERE id = :id;
+
+-- name: waiting_text_of
+SELECT {waiting_text} FROM waiting_texts
+WHERE account = :account AND number = :number AND sender = :sender AND reference = :reference;
+
+-- name: insert_waiting_text
+INSERT INTO waiting_texts ({waiting_text})
+VALUES (:id, :account, :number, :sender, :reference, :part_count, :missing, :began_at_ms);
+
+-- name: insert_text_part
+INSERT INTO text_parts (account, waiting_id, {text_part})
+VALUES (:account, :waiting_id, :carrier_message_id, :number, :text, :carrier_at_ms);
+
+-- name: count_text_part
+-- Two parts of one text that come at the same moment meet here: the later one sees that it is the last.
+UPDATE waiting_texts SET missing = missing - 1 WHERE id = :waiting_id;
+
+-- name: text_parts
+SELECT {text_part} FROM text_parts WHERE waiting_id = :waiting_id AND closed_at_ms IS NULL ORDER BY number;
+
+-- name: close_text_parts
+UPDATE text_parts SET text = :no_text, closed_at_ms = :now_ms WHERE waiting_id = :waiting_id AND closed_at_ms IS NULL;
+
+-- name: delete_waiting_text
+DELETE FROM waiting_texts WHERE id = :waiting_id;
+
+-- name: trim_text_parts
+DELETE FROM text_parts WHERE (account, carrier_message_id) IN (
+    SELECT account, carrier_message_id FROM text_parts WHERE closed_at_ms < :before_ms ORDER BY closed_at_ms LIMIT 500);
+
 -- name: insert_receipt
 --postgres WITH stripe AS (UPDATE stripes SET uses = uses + 1
 --postgres                 WHERE number = abs(hashtext(CAST(:carrier_message_id AS text)) % 1024))
