@@ -32,9 +32,9 @@ ALLOWED = {
     "opted_out": {Cause.OPTED_OUT},
     "rate_limited": {Cause.RATE_LIMITED, Cause.QUEUE_FULL, Cause.EXPIRED, Cause.BALANCE},
     "region_permission": {Cause.PERMISSION_OR_REGION},
-    "transient": {Cause.CARRIER_OUTAGE},
+    "transient": {Cause.CARRIER_OUTAGE, Cause.EXPIRED},  # it waited in the carrier's own queue for too long
     "unknown": {Cause.UNKNOWN},
-    "unreachable": {Cause.UNREACHABLE, Cause.EXPIRED},
+    "unreachable": {Cause.UNREACHABLE, Cause.EXPIRED, Cause.INVALID_NUMBER},  # nobody is at such a number
     "wrong_sender": WRONG_SENDER,
 }
 """A class may be told apart further. Twilio's list has names of its own for some."""

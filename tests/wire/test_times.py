@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from smsbridge.wire.http import Headers
-from smsbridge.wire.times import read_date, read_retry_after_s
+from smsbridge.wire.times import read_date, read_retry_after_s, read_time_ms
 
 DATE = "Tue, 03 Nov 2026 14:06:58 GMT"
 
@@ -24,6 +24,23 @@ DATE = "Tue, 03 Nov 2026 14:06:58 GMT"
 def test_a_date_is_read_with_its_zone(text: str, read: str | None) -> None:
     date = read_date(text)
     assert (date and date.isoformat()) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("1970-01-01T00:00:01.500Z", 1_500),
+        ("1970-01-01T01:00:00.0019+01:00", 1),
+        ("1970-01-01 00:00:02.000000", 2_000),
+        ("1969-12-31T23:59:59.9990+00:00", -1),
+        ("0001-01-01T00:00:00+23:59", -62_135_683_140_000),
+        ("1970-01-01T00:00:61Z", None),
+        (DATE, None),
+        ("", None),
+    ],
+)
+def test_a_time_as_json_writes_it_is_read_to_the_millisecond(text: str, at_ms: int | None) -> None:
+    assert read_time_ms(text) == at_ms
 
 
 @pytest.mark.parametrize(

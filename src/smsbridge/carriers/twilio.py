@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Self, TypeGuard
+from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from smsbridge.contracts.carrier import (
@@ -26,8 +26,18 @@ from smsbridge.contracts.carrier import (
     Listed,
     ListQuery,
     Undecided,
+    code_rows,
 )
-from smsbridge.contracts.settings import LOOPBACK, Reader, read_base_url, read_secret, read_settings, read_switch
+from smsbridge.contracts.settings import (
+    Reader,
+    is_list_of_texts,
+    loopback_hosts,
+    read_base_url,
+    read_hosts,
+    read_secret,
+    read_settings,
+    read_switch,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
@@ -39,11 +49,12 @@ from smsbridge.domain.events import (
     Receipt,
     Unrecognized,
 )
+from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
-from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response
+from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response, host_and_port
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text, sha256_hex
 from smsbridge.wire.times import read_date, read_retry_after_s, write_time
 
@@ -112,20 +123,12 @@ _LINE_TYPES: Final[Mapping[str, tuple[str, SmsCapable]]] = MappingProxyType(
 )
 
 
-def _rows(
-    cause: Cause, meanings: Mapping[str, str], *, retry: bool = False, about: Scope | None = None
-) -> dict[str, CodeMeaning]:
-    return {
-        code: CodeMeaning(cause=cause, meaning=meaning, retry=retry, about=about) for code, meaning in meanings.items()
-    }
-
-
 # The page of a code is https://www.twilio.com/docs/api/errors/<code>. `retry` is our judgement: the same message may
 # work later without a person acting. A code that has two readings has the one that a text of ours would meet.
 CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
     {
         # -- The sender ------------------------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.SENDER_NOT_OURS,
             {
                 "14102": "the sender in a TwiML reply is not one of the account's numbers",
@@ -144,7 +147,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63007": "the account has no such sender on this channel",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.SENDER_NOT_SMS_CAPABLE,
             {
                 "14108": "the sender of a TwiML reply cannot send texts",
@@ -157,7 +160,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "21715": "the number lacks the capability that its Messaging Service needs",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.SENDER_NOT_REGISTERED,
             {
                 "21717": "the A2P brand is not registered",
@@ -189,12 +192,12 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "30899": "a carrier refused the registration of the A2P campaign",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.SENDER_NOT_REGISTERED,
             {"30035": "the sender is still being set up for its A2P campaign"},
             retry=True,
         ),
-        **_rows(
+        **code_rows(
             Cause.SENDER_MISMATCH,
             {
                 "21657": "the destination takes no sender of this kind",
@@ -214,7 +217,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
         ),
         # -- The recipient ---------------------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.INVALID_NUMBER,
             {
                 "14101": "the recipient in a TwiML reply is not valid",
@@ -232,7 +235,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63031": "sender and recipient are the same",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.NOT_MOBILE,
             {
                 "21614": "the number is no mobile",
@@ -242,9 +245,9 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63036": "the number cannot be reached over RCS",
             },
         ),
-        **_rows(Cause.UNREACHABLE, {"30003": "the phone is off, out of reach or cannot take texts"}, retry=True),
-        **_rows(Cause.UNREACHABLE, {"30005": "the number is not in use any more"}),
-        **_rows(
+        **code_rows(Cause.UNREACHABLE, {"30003": "the phone is off, out of reach or cannot take texts"}, retry=True),
+        **code_rows(Cause.UNREACHABLE, {"30005": "the number is not in use any more"}),
+        **code_rows(
             Cause.OPTED_OUT,
             {
                 "21610": "the recipient said STOP to this sender",
@@ -253,7 +256,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
         ),
         # -- Blocked on the way ----------------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.BLOCKED,
             {
                 "30004": "blocked for this recipient, by the carrier or by the subscriber",
@@ -263,7 +266,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63032": "the channel does not deliver to this person",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.BLOCKED,
             {
                 "30450": "blocked for some minutes by the protection against SMS pumping",
@@ -271,7 +274,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
             retry=True,
         ),
-        **_rows(
+        **code_rows(
             Cause.FILTERED,
             {
                 "21618": "every carrier of the destination filters this text",
@@ -280,7 +283,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
         ),
         # -- What it says, what it shows -------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.CONTENT_REJECTED,
             {
                 "14103": "a TwiML reply without text and pictures, or too long",
@@ -301,7 +304,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63016": "outside of the session: the channel takes a template only",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.MEDIA_REJECTED,
             {
                 # As the code of a message, all of 112xx say that Twilio could not fetch a picture from us.
@@ -326,7 +329,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63034": "the file is larger than the channel takes",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.MEDIA_REJECTED,
             {
                 "11201": "connecting to the picture's host timed out",
@@ -337,7 +340,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             retry=True,
         ),
         # -- Too much --------------------------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.RATE_LIMITED,
             {
                 "20429": "too many requests at a time; this one was not looked at",
@@ -350,13 +353,13 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
             retry=True,
         ),
-        **_rows(
+        **code_rows(
             Cause.RATE_LIMITED,
             {"14107": "more than thirty quick replies between the same two numbers"},
             retry=True,
             about=Scope.TEXT,
         ),
-        **_rows(
+        **code_rows(
             Cause.RATE_LIMITED,
             {
                 "30022": "more than the rate of the A2P campaign, or too much to one number",
@@ -366,7 +369,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             retry=True,
             about=Scope.SENDER,
         ),
-        **_rows(
+        **code_rows(
             Cause.RATE_LIMITED,
             {
                 "30025": "warning: half of the daily cap of T-Mobile is used",
@@ -376,7 +379,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63038": "the account is over its limit of messages in 24 hours",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.QUEUE_FULL,
             {
                 "21611": "the queue of this sender is full",
@@ -384,9 +387,9 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
             retry=True,
         ),
-        **_rows(Cause.EXPIRED, {"30036": "waited in the queue longer than it was valid"}, retry=True),
+        **code_rows(Cause.EXPIRED, {"30036": "waited in the queue longer than it was valid"}, retry=True),
         # -- The account -----------------------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.AUTH,
             {
                 "20003": "the credentials are wrong or revoked, or the account is suspended",
@@ -405,14 +408,14 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
                 "63001": "the channel did not take the credentials",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.BALANCE,
             {
                 "10001": "the account is not active: no funds, or suspended",
                 "30002": "the account ran out of funds or was suspended while the message waited",
             },
         ),
-        **_rows(
+        **code_rows(
             Cause.PERMISSION_OR_REGION,
             {
                 "14111": "trial account: the recipient is not a verified number",
@@ -445,7 +448,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             },
         ),
         # -- Outages ---------------------------------------------------------------------------------------------
-        **_rows(
+        **code_rows(
             Cause.CARRIER_OUTAGE,
             {
                 "20500": "an error inside Twilio",
@@ -467,10 +470,10 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
             retry=True,
         ),
         # It may have been delivered, which is why Twilio does not try again, and neither do we.
-        **_rows(Cause.CARRIER_OUTAGE, {"30410": "the carrier did not answer in time"}),
+        **code_rows(Cause.CARRIER_OUTAGE, {"30410": "the carrier did not answer in time"}),
         # -- Without a reason, or about something that is no text of ours ----------------------------------------
-        **_rows(Cause.UNKNOWN, {"30008": "the carrier gave no reason"}, retry=True),
-        **_rows(
+        **code_rows(Cause.UNKNOWN, {"30008": "the carrier gave no reason"}, retry=True),
+        **code_rows(
             Cause.UNKNOWN,
             {
                 "30485": "could not be delivered; Twilio says no more",
@@ -760,15 +763,7 @@ class Twilio(Carrier):
             return None
         known = _LINE_TYPES.get(_text(line.get("type")), ("unknown", SmsCapable.UNKNOWN))
         line_type, capable = known if valid else ("unknown", SmsCapable.NO)
-        return Capability(
-            number=number,
-            valid=valid,
-            type=line_type,
-            sms_capable=capable,
-            reason=_lookup_reason(line_type, capable, valid=valid),
-            source="lookup",
-            checked_at_ms=now_ms,
-        )
+        return looked_up(number, valid=valid, line_type=line_type, sms_capable=capable, now_ms=now_ms)
 
     def write_find(self, query: FindQuery) -> Request:
         """https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
@@ -866,8 +861,8 @@ class Twilio(Carrier):
     @property
     def _private_hosts(self) -> tuple[str, ...]:
         """Where the operator has pointed us: an API of another address, and a content network on this computer."""
-        named = () if self.api_url == API_URL else (_host_and_port(self.api_url),)
-        return (*named, *(host for host in self.media_hosts if LOOPBACK.fullmatch(host.partition(":")[0])))
+        named = () if self.api_url == API_URL else (host_and_port(self.api_url),)
+        return (*named, *loopback_hosts(self.media_hosts))
 
     def _is_ours(self, account_sid: str) -> bool:
         return account_sid == self.account_sid or account_sid in self.also_accounts
@@ -1225,16 +1220,6 @@ def _reaches_back(
     return in_order and bool(known) and known[-1] < to_ms - _FIND_SLACK_MS
 
 
-def _lookup_reason(line_type: str, capable: SmsCapable, *, valid: bool) -> str:
-    if not valid:
-        return "The carrier's lookup says that there is no such number."
-    if capable is SmsCapable.NO:
-        return f"By the carrier's lookup it takes no texts: {line_type}."
-    if capable is SmsCapable.YES:
-        return "The carrier's lookup says that this kind of number takes texts."
-    return "The carrier's lookup does not tell whether this number takes texts."
-
-
 def _json_object(body: bytes) -> Mapping[str, Any]:
     """The object in an answer; an empty one for anything else, such as a gateway's HTML page."""
     try:
@@ -1275,7 +1260,6 @@ _SID: Final = re.compile(r"[A-Za-z0-9]{1,64}")
 _MEDIA_PATH: Final = re.compile(
     rf"/{_API_VERSION}/Accounts/(?P<account>AC[0-9a-fA-F]{{32}})/Messages/[A-Za-z0-9]{{1,64}}/Media/[A-Za-z0-9]{{1,64}}"
 )
-_MEDIA_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|localhost:[0-9]{1,5}")
 
 
 def _lookup_url_beside(api_url: str) -> str:
@@ -1284,11 +1268,6 @@ def _lookup_url_beside(api_url: str) -> str:
     if parts.netloc.startswith("api.") and parts.netloc.endswith(".twilio.com"):
         return parts._replace(netloc="lookups." + parts.netloc.removeprefix("api.")).geturl()
     return api_url
-
-
-def _host_and_port(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.netloc if parts.port else f"{parts.netloc}:{_default_port(parts.scheme)}"
 
 
 # -- Settings --------------------------------------------------------------------------------------------------------
@@ -1329,7 +1308,7 @@ def _read_shared_keys(value: object) -> dict[str, str]:
 
 def _read_accounts(value: object) -> dict[str, str]:
     """A list of subaccounts, or a table of their Auth Tokens."""
-    tokens = dict.fromkeys(value, "") if _is_list_of_texts(value) else value
+    tokens = dict.fromkeys(value, "") if is_list_of_texts(value) else value
     if not isinstance(tokens, Mapping) or not all(_ACCOUNT_SID.fullmatch(str(sid)) for sid in tokens):
         raise ValueError(
             "is neither a list of account SIDs nor a table of Auth Tokens by account SID; give one of them"
@@ -1341,16 +1320,6 @@ def _read_validity(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_VALIDITY_S:
         raise ValueError(f"is out of range; give whole seconds from 1 to {_MAX_VALIDITY_S}")
     return value
-
-
-def _read_hosts(value: object) -> tuple[str, ...]:
-    if not _is_list_of_texts(value) or not all(_MEDIA_HOST.fullmatch(host) for host in value):
-        raise ValueError('is not a list of host names; like ["media.example.net"], where *. stands for any level')
-    return tuple(value)
-
-
-def _is_list_of_texts(value: object) -> TypeGuard[Sequence[str]]:
-    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
 
 
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
@@ -1367,7 +1336,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "smart_encoded": read_switch,
         "api_url": read_base_url,
         "lookup_url": read_base_url,
-        "media_hosts": _read_hosts,
+        "media_hosts": read_hosts,
     }
 )
 

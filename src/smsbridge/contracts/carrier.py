@@ -63,6 +63,15 @@ class CodeMeaning:
     """What has to wait with it, where that is not what the cause says (`domain.outcome.RetryLater`)."""
 
 
+def code_rows(
+    cause: Cause, meanings: Mapping[str, str], *, retry: bool = False, about: Scope | None = None
+) -> dict[str, CodeMeaning]:
+    """Rows of a table of codes that have all but their words in common."""
+    return {
+        code: CodeMeaning(cause=cause, meaning=meaning, retry=retry, about=about) for code, meaning in meanings.items()
+    }
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountUrls:
     """The public addresses of one account, made from `public_url` and never from a request."""

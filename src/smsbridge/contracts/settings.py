@@ -6,8 +6,8 @@ A reader gives the value, or raises ValueError with `what is wrong; what would b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
 Reader = Callable[[object], Any]
@@ -55,5 +55,22 @@ def read_base_url(value: object) -> str:
     return parts.geturl()
 
 
+def read_hosts(value: object) -> tuple[str, ...]:
+    """Hosts as a `wire.http.Fetch` names them: `name` or `name:port`, `*.` for any level."""
+    if not is_list_of_texts(value) or not all(_MEDIA_HOST.fullmatch(host) for host in value):
+        raise ValueError('is not a list of host names; like ["media.example.net"], where *. stands for any level')
+    return tuple(value)
+
+
+def loopback_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
+    """Those of `read_hosts` that are this computer."""
+    return tuple(host for host in hosts if LOOPBACK.fullmatch(host.partition(":")[0]))
+
+
+def is_list_of_texts(value: object) -> TypeGuard[Sequence[str]]:
+    return isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+
+
+_MEDIA_HOST: Final = re.compile(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?|localhost:[0-9]{1,5}")
 LOOPBACK: Final = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 """The hosts that are this computer."""

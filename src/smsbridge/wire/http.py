@@ -175,6 +175,12 @@ class Fetch:
     timeout_s: float = 60.0
 
 
+def host_and_port(url: str) -> str:
+    """The host of a web address as a `Fetch` names it, its port always written out."""
+    parts = urlsplit(url)
+    return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
+
+
 def is_web_address(text: str) -> bool:
     """Whether `text` is a URL that a stranger's file may be fetched from: https, visible ASCII, a host, a port that
     exists, no credentials."""

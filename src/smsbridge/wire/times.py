@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -17,6 +17,18 @@ def write_time(at_ms: int) -> str:
     seconds, ms = divmod(at_ms, 1000)
     # isoformat and not strftime, which takes twice as long: an event for a desktop holds five of these.
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{ms:03d}Z"
+
+
+def read_time_ms(text: str) -> int | None:
+    """ISO 8601, as JSON writes times: `2026-01-15T20:16:07.588+00:00`. Without a zone it is UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_date(text: str) -> datetime | None:
