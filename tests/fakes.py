@@ -35,6 +35,7 @@ from smsbridge.domain.events import (
     CarrierEvent,
     Command,
     DesktopEvent,
+    Handshake,
     Ignored,
     InboundMedia,
     InboundMessage,
@@ -61,6 +62,7 @@ from smsbridge.flows.desktop import accept_desktop_webhook
 from smsbridge.flows.inbound import WebhookReport, accept_webhook
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.outbound import Draft, submit
+from smsbridge.keys import KeyRing
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import (
     NOT_PROVEN,
@@ -315,6 +317,8 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
         )
     if event.get("type") == "opt_out":
         return OptOut(kind=OptOutKind(event["kind"]), contact_number=event["from"], sender=event["to"])
+    if event.get("type") == "handshake":
+        return Handshake(url=event["url"])
     if event.get("type") == "ping":
         return Ignored(reason="ping")
     return Unrecognized(reason="unknown type")
@@ -396,6 +400,7 @@ class World:
         self.bridge = Bridge(
             store=store,
             network=self.network,
+            keys=KeyRing(),
             blobs=blobs,
             imaging=PlainImaging(),
             clock=self.clock,
