@@ -33,11 +33,12 @@ def make_certificate(
     also: tuple[str, ...] = (),
     begin: datetime = BEGIN,
     end: datetime = END,
+    issuer: str = "An authority of the tests",
 ) -> bytes:
     """PEM. `also` are its further names."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    issuer = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "An authority of the tests")])
-    made = x509.CertificateBuilder(issuer_name=issuer, subject_name=subject, public_key=private.public_key())
+    by = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)])
+    made = x509.CertificateBuilder(issuer_name=by, subject_name=subject, public_key=private.public_key())
     made = made.serial_number(7).not_valid_before(begin).not_valid_after(end)
     if also:
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in also]), critical=False)
