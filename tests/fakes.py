@@ -250,7 +250,7 @@ class PlainCarrier:
     def write_media_fetch(self, media: InboundMedia) -> Fetch:
         return Fetch(request=Request(method="GET", url=media.url), hosts=("plain.example",), credentials_hosts=())
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:
         return Request(method="GET", url=f"https://plain.example/lookup/{number}")
 
     def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:

@@ -19,6 +19,7 @@ from botocore.validate import ParamValidator
 from smsbridge.carriers import load_carriers
 from smsbridge.contracts.carrier import AccountUrls, Carrier
 from smsbridge.domain.message import OutboundPart
+from smsbridge.wire.http import Request, Response
 
 HERE = Path(__file__).parent / "aws_eum"
 ACCOUNT = json.loads((HERE / "account.json").read_text("utf-8"))
@@ -26,8 +27,8 @@ SENDS = json.loads((HERE / "sends.json").read_text("utf-8"))
 ANSWERS = json.loads((HERE / "answers.json").read_text("utf-8"))
 SERVICE = get_session().get_service_model("pinpoint-sms-voice-v2")
 SEND = SERVICE.operation_model("SendTextMessage")
-
-every_send = pytest.mark.parametrize("case", [pytest.param(case, id=title) for title, case in SENDS.items()])
+LOOKUPS = json.loads((HERE / "lookups.json").read_text("utf-8"))
+NOW_MS = 1_790_000_000_000
 
 
 def build(case: dict[str, Any]) -> Carrier:
@@ -35,10 +36,22 @@ def build(case: dict[str, Any]) -> Carrier:
     return load_carriers()["aws_eum"].from_settings(settings, AccountUrls(**ACCOUNT["urls"]))
 
 
-@every_send
-def test_a_send_is_signed_as_aws_signs_it(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    request = build(case).write_send(OutboundPart(**case["part"]))
-    at = datetime.fromtimestamp(case["part"]["at_ms"] / 1000, UTC)
+def write(case: dict[str, Any]) -> tuple[Request, int]:
+    """The request of a case, and when it is made."""
+    if "part" in case:
+        return build(case).write_send(OutboundPart(**case["part"])), case["part"]["at_ms"]
+    return build(case).write_lookup(case["number"], NOW_MS), NOW_MS
+
+
+every_call = pytest.mark.parametrize(
+    "case", [pytest.param(case, id=title) for title, case in (SENDS | {"lookup": LOOKUPS["mobile"]}).items()]
+)
+
+
+@every_call
+def test_a_call_is_signed_as_aws_signs_it(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    request, at_ms = write(case)
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda *_: at.replace(tzinfo=None))
     settings = {**ACCOUNT["settings"], **case.get("settings", {})}
     theirs = AWSRequest(
@@ -53,15 +66,22 @@ def test_a_send_is_signed_as_aws_signs_it(case: dict[str, Any], monkeypatch: pyt
     assert request.headers.get("Authorization") == theirs.headers["Authorization"]
 
 
-@every_send
-def test_a_send_is_what_the_model_of_the_service_asks_for(case: dict[str, Any]) -> None:
-    request = build(case).write_send(OutboundPart(**case["part"]))
+@every_call
+def test_a_call_is_what_the_model_of_the_service_asks_for(case: dict[str, Any]) -> None:
+    request, _ = write(case)
+    operation = SERVICE.operation_model(request.headers.get("X-Amz-Target").partition(".")[2])
     fields = json.loads(request.body)
-    assert ParamValidator().validate(fields, SEND.input_shape).generate_report() == ""
-    theirs = create_serializer("json").serialize_to_request(fields, SEND)
+    assert ParamValidator().validate(fields, operation.input_shape).generate_report() == ""
+    theirs = create_serializer("json").serialize_to_request(fields, operation)
     assert json.loads(theirs["body"]) == fields
     for name in ("X-Amz-Target", "Content-Type"):
         assert request.headers.get(name) == theirs["headers"][name]
+
+
+def test_every_kind_of_line_of_the_service_is_known() -> None:
+    for kind in SERVICE.shape_for("PhoneNumberType").enum:
+        answer = Response(status=200, body=json.dumps({"PhoneNumberType": kind}).encode())
+        assert build({}).read_lookup("+14255550182", answer, NOW_MS) is not None
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ from smsbridge.domain.events import (
     Receipt,
     Unrecognized,
 )
-from smsbridge.domain.message import OutboundPart
+from smsbridge.domain.lookup import looked_up
+from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, write_json
@@ -82,6 +83,19 @@ _KEYWORDS: Final[Mapping[str, OptOutKind]] = MappingProxyType(
         ["ARRET", "CANCEL", "END", "OPT-OUT", "OPTOUT", "QUIT", "REMOVE", "STOP", "TD", "UNSUBSCRIBE"], OptOutKind.STOP
     )
     | {"HELP": OptOutKind.HELP}
+)
+
+# https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_CarrierLookup.html
+# AWS does not say whether a number takes texts; this is what the kind of line suggests.
+_LINE_TYPES: Final[Mapping[str, tuple[str, SmsCapable]]] = MappingProxyType(
+    {
+        "MOBILE": ("mobile", SmsCapable.YES),
+        "PREPAID": ("mobile", SmsCapable.YES),
+        "VOIP": ("voip", SmsCapable.UNKNOWN),
+        "OTHER": ("unknown", SmsCapable.UNKNOWN),
+        "LANDLINE": ("landline", SmsCapable.NO),
+        "INVALID": ("unknown", SmsCapable.NO),
+    }
 )
 
 
@@ -337,7 +351,8 @@ _SNS_NAME: Final = re.compile(r"sns([.-][a-z0-9-]+)*\.amazonaws\.com(\.cn)?")
 """`sns.amazonaws.com`, `sns-signing.ap-east-1.amazonaws.com`, `sns-us-gov-west-1.amazonaws.com`, ...: as AWS's own SDK
 for Java lists them."""
 
-_TARGET: Final = "PinpointSMSVoiceV2.SendTextMessage"
+_TARGETS: Final = "PinpointSMSVoiceV2."
+"""Before the name of the operation."""
 _JSON: Final = "application/x-amz-json-1.0"
 _REF: Final = "ref"
 """Our reference in the `Context` of a send, which its events repeat."""
@@ -364,7 +379,7 @@ class AwsEum(Carrier):
     """One AWS account in one region. docs/carriers/aws_eum.md explains each setting."""
 
     name: ClassVar[str] = "aws_eum"
-    abilities: ClassVar[Abilities] = Abilities(max_text_chars=1600, answers_stop=True)
+    abilities: ClassVar[Abilities] = Abilities(max_text_chars=1600, answers_stop=True, lookup=True)
     codes: ClassVar[Mapping[str, CodeMeaning]] = CODES
     # SNS takes a 4xx for a yes, and a text that is refused for a wrong setting of ours would not come again.
     refusal: ClassVar[Response] = Response.text("The signature did not match.\n", status=503)
@@ -479,7 +494,7 @@ class AwsEum(Carrier):
             "Context": {_REF: part.ref},
         }
         body = write_json({name: value for name, value in fields.items() if value not in ("", None)})
-        return Request(method="POST", url=self.api_url + "/", headers=self._sign(body, part.at_ms), body=body)
+        return self._call("SendTextMessage", body, part.at_ms)
 
     def read_send(self, response: Response) -> SendOutcome:
         answer = read_object(response.body)
@@ -503,6 +518,20 @@ class AwsEum(Carrier):
             after_s = read_retry_after_s(response.headers)
             return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)
         return Rejected(cause=_cause_of(meaning.cause, exception, answer), evidence=evidence)
+
+    # -- Looking numbers up ------------------------------------------------------------------------------------------
+
+    def write_lookup(self, number: str, now_ms: int) -> Request:
+        """https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_CarrierLookup.html"""
+        return self._call("CarrierLookup", write_json({"PhoneNumber": number}), now_ms)
+
+    def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:
+        kind = text_at(read_object(response.body), "PhoneNumberType") if response.ok else ""
+        if kind not in _LINE_TYPES:
+            return None
+        line_type, capable = _LINE_TYPES[kind]
+        valid = kind != "INVALID"
+        return looked_up(number, valid=valid, line_type=line_type, sms_capable=capable, now_ms=now_ms)
 
     # -- Private -----------------------------------------------------------------------------------------------------
 
@@ -530,11 +559,15 @@ class AwsEum(Carrier):
             return Unrecognized(reason="another_subscribe_url")
         return Handshake(url=url)
 
-    def _sign(self, body: bytes, at_ms: int) -> Headers:
+    def _call(self, operation: str, body: bytes, at_ms: int) -> Request:
+        headers = self._sign(_TARGETS + operation, body, at_ms)
+        return Request(method="POST", url=self.api_url + "/", headers=headers, body=body)
+
+    def _sign(self, target: str, body: bytes, at_ms: int) -> Headers:
         """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html"""
         at = write_time(at_ms)[:19].replace("-", "").replace(":", "") + "Z"
         scope = f"{at[:8]}/{self.region}/sms-voice/aws4_request"
-        signed = {"content-type": _JSON, "host": _host_of(self.api_url), "x-amz-date": at, "x-amz-target": _TARGET}
+        signed = {"content-type": _JSON, "host": _host_of(self.api_url), "x-amz-date": at, "x-amz-target": target}
         names = ";".join(signed)
         lines = ["POST", "/", "", *(f"{name}:{value}" for name, value in signed.items()), "", names, sha256_hex(body)]
         to_sign = "\n".join(["AWS4-HMAC-SHA256", at, scope, sha256_hex("\n".join(lines).encode())])
@@ -546,7 +579,7 @@ class AwsEum(Carrier):
             [
                 ("Content-Type", _JSON),
                 ("X-Amz-Date", at),
-                ("X-Amz-Target", _TARGET),
+                ("X-Amz-Target", target),
                 ("Authorization", "AWS4-HMAC-SHA256 " + facts),
             ]
         )

@@ -198,8 +198,8 @@ class Carrier(Protocol):
         """
         raise Unable
 
-    def write_lookup(self, number: str) -> Request:
-        """Ask what kind of number this is. Only with `abilities.lookup`."""
+    def write_lookup(self, number: str, now_ms: int) -> Request:
+        """Ask what kind of number this is. Only with `abilities.lookup`. The time is for signatures that hold one."""
         raise Unable
 
     def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:
