@@ -421,18 +421,18 @@ class AwsEum(Carrier):
         """
         envelope = _read_envelope(request)
         url = self._certificate_url(envelope)
-        if self.key is None or self.key.url != url:
-            raise KeyWanted(Request(method="GET", url=url))
-        if not self.key.is_valid(now_ms):
-            raise BadSignature(
-                "The certificate that it names is not valid at this time.", hint="Is this computer's clock right?"
-            )
         version = text_at(envelope, "SignatureVersion")
         if version not in _HASHES:
             raise BadSignature("Its SignatureVersion is neither 1 nor 2.")
         if self.sha256_only and version != "2":
             raise BadSignature(
                 "It is signed with SHA-1.", hint="Set SignatureVersion of the topic to 2, or sha256_only to false."
+            )
+        if self.key is None or self.key.url != url:
+            raise KeyWanted(Request(method="GET", url=url))
+        if not self.key.is_valid(now_ms):
+            raise BadSignature(
+                "The certificate that it names is not valid at this time.", hint="Is this computer's clock right?"
             )
         try:
             signature = b64decode(text_at(envelope, "Signature"), validate=True)
@@ -511,7 +511,8 @@ class AwsEum(Carrier):
         code = f"{exception}/{reason}" if reason else exception
         evidence = _evidence(code, text_at(answer, "Message") or text_at(answer, "message"), response.status)
         meaning = CODES.get(code) or CODES.get(exception)
-        if not 400 <= response.status < 500 or (response.status == 408 and meaning is None):
+        says_no = 400 <= response.status < 500 and exception != "InternalServerException"
+        if not says_no or (response.status == 408 and meaning is None):
             return Uncertain(reason=f"AWS answered HTTP {response.status}", evidence=evidence)
         meaning = meaning or _BY_HTTP_STATUS.get(response.status, _UNKNOWN_MEANING)
         if meaning.retry:
