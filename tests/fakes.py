@@ -35,6 +35,7 @@ from smsbridge.domain.events import (
     CarrierEvent,
     Command,
     DesktopEvent,
+    Handshake,
     Ignored,
     InboundMedia,
     InboundMessage,
@@ -62,6 +63,7 @@ from smsbridge.flows.desktop import accept_desktop_webhook
 from smsbridge.flows.inbound import WebhookReport, accept_webhook
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.outbound import Draft, submit
+from smsbridge.keys import KeyRing
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import (
     NOT_PROVEN,
@@ -263,7 +265,7 @@ class PlainCarrier:
     def write_media_fetch(self, media: InboundMedia) -> Fetch:
         return Fetch(request=Request(method="GET", url=media.url), hosts=("plain.example",), credentials_hosts=())
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:
         return Request(method="GET", url=f"https://plain.example/lookup/{number}")
 
     def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:
@@ -332,6 +334,8 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
         )
     if event.get("type") == "opt_out":
         return OptOut(kind=OptOutKind(event["kind"]), contact_number=event["from"], sender=event["to"])
+    if event.get("type") == "handshake":
+        return Handshake(url=event["url"])
     if event.get("type") == "ping":
         return Ignored(reason="ping")
     return Unrecognized(reason="unknown type")
@@ -413,6 +417,7 @@ class World:
         self.bridge = Bridge(
             store=store,
             network=self.network,
+            keys=KeyRing(),
             blobs=blobs,
             imaging=PlainImaging(),
             clock=self.clock,

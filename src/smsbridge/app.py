@@ -35,6 +35,7 @@ from smsbridge.flows.spooling import take_up_spooled
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
+from smsbridge.keys import KeyRing
 from smsbridge.metrics import PrometheusMeter
 from smsbridge.network import HttpNetwork
 from smsbridge.outbox.jumps import ClockWatch
@@ -129,6 +130,7 @@ class Daemon:
             bridge = Bridge(
                 store=store,
                 network=network,
+                keys=KeyRing(),
                 blobs=blobs,
                 imaging=imaging,
                 clock=clock,

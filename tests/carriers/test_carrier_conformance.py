@@ -13,6 +13,7 @@
 | lists.json, list_media.json | the same for texts that came, and for the attachments of one |
 | signer.py | how the carrier signs: `sign(request, secret)`, `same_meaning(one, other)`, `HEADERS` |
 | | `another(secret)` where a secret read backwards is none of its kind |
+| | `KEYS`, by address, where requests name the key that they are signed with |
 
 `form` and `json` stand for a body of that kind. A webhook without a signature of its own is signed before it is shown
 to the adapter. Records are written as their fields that are not at the default.
@@ -41,7 +42,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsbridge.carriers import load_carriers
-from smsbridge.contracts.carrier import AccountUrls, Carrier, FindQuery, Listed, ListQuery, Undecided
+from smsbridge.contracts.carrier import AccountUrls, Carrier, FindQuery, KeyWanted, Listed, ListQuery, Undecided
 from smsbridge.domain.cause import NOT_CAPABLE, WRONG_SENDER, Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import Handshake, Ignored, InboundMedia, InboundMessage, OptOut, Receipt, Unrecognized
@@ -126,8 +127,8 @@ def another(name: str, secret: str) -> str:
 
 
 def settings_of(name: str) -> list[str]:
-    """The keys of its table; `webhook` comes from the bridge's own address."""
-    return sorted(field.name for field in fields(CARRIERS[name]) if field.name != "webhook")
+    """The keys of its table; `webhook` comes from the bridge's own address, `key` from `with_key`."""
+    return sorted(field.name for field in fields(CARRIERS[name]) if field.name not in ("webhook", "key"))
 
 
 def secrets_of(name: str) -> list[str]:
@@ -160,8 +161,24 @@ def signed_request(name: str, case: dict[str, Any]) -> Request:
     if any(header in request.headers for header in signer(name).HEADERS):
         return request
     account = load(name, "account.json")
-    signed: Request = signer(name).sign(request, account["settings"][account["signing_secrets"][0]])
+    secret = account["settings"][account["signing_secrets"][0]] if account["signing_secrets"] else ""
+    signed: Request = signer(name).sign(request, secret)
     return signed
+
+
+def verify(adapter: Carrier, request: Request) -> None:
+    """As the flow does it: where the request names a key, it is brought. KeyWanted: there is none at that address."""
+    try:
+        adapter.verify(request, NOW_MS)
+    except KeyWanted as wanted:
+        if wanted.request.url not in signer(adapter.name).KEYS:
+            raise
+        _with_key(adapter, wanted.request.url).verify(request, NOW_MS)
+
+
+@cache
+def _with_key(adapter: Carrier, url: str) -> Carrier:
+    return adapter.with_key(url, signer(adapter.name).KEYS[url])
 
 
 def read_response(case: dict[str, Any]) -> Response:
@@ -326,11 +343,11 @@ def test_a_webhook_becomes_its_events_and_its_answer(name: str, case: dict[str, 
     adapter, request = build(name, **case.get("settings", {})), signed_request(name, case)
     if "refused" in case:
         with pytest.raises(BadSignature) as refused:
-            adapter.verify(request, NOW_MS)
+            verify(adapter, request)
         assert case["refused"] in str(refused.value)
         assert_hidden(name, refused.value)
         return
-    adapter.verify(request, NOW_MS)
+    verify(adapter, request)
     if "unreadable" in case:
         with pytest.raises(Unreadable, match=case["unreadable"]):
             adapter.read_webhook(request)
@@ -388,7 +405,7 @@ _EVERYWHERE = REQUIRED["webhooks.json"]
 def test_one_changed_byte_is_refused(name: str, case: dict[str, Any]) -> None:
     """Every byte of URL and body once, and every character of the signature, each changed in two ways."""
     adapter, request = build(name, **case.get("settings", {})), signed_request(name, case)
-    adapter.verify(request, NOW_MS)
+    verify(adapter, request)
     accepted = [change for change in _one_byte_changes(request, signer(name).HEADERS) if _is_accepted(adapter, change)]
     assert [change for change in accepted if not signer(name).same_meaning(request, change)] == []
 
@@ -414,8 +431,8 @@ def _changed_texts(text: str, luck: random.Random) -> Iterator[str]:
 
 def _is_accepted(adapter: Carrier, request: Request) -> bool:
     try:
-        adapter.verify(request, NOW_MS)
-    except BadSignature:
+        verify(adapter, request)
+    except (BadSignature, KeyWanted):
         return False
     return True
 
@@ -467,8 +484,8 @@ def garbage(draw: st.DrawFn, name: str) -> tuple[Carrier, Request]:
 def test_garbage_raises_nothing_but_what_the_contract_names(name: str, data: st.DataObject) -> None:
     adapter, request = data.draw(garbage(name))
     try:
-        adapter.verify(request, NOW_MS)
-    except BadSignature as error:
+        verify(adapter, request)
+    except (BadSignature, KeyWanted) as error:
         assert_hidden(name, error)
     try:
         events = adapter.read_webhook(request)
@@ -661,7 +678,7 @@ def test_any_other_media_url_is_refused(name: str, url: str) -> None:
 @pytest.mark.parametrize(("name", "case"), cases("lookups.json"))
 def test_a_lookup_says_what_is_known(name: str, case: dict[str, Any]) -> None:
     adapter = build(name, **case.get("settings", {}))
-    request = adapter.write_lookup(case["number"])
+    request = adapter.write_lookup(case["number"], NOW_MS)
     if "request" in case:
         assert written(request) == case["request"]
     assert_hidden(name, request)

@@ -19,6 +19,7 @@ from smsbridge.flows.catch_up import ensure_catch_up
 from smsbridge.flows.jobs import job_kinds, queues
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds
+from smsbridge.keys import KeyRing
 from smsbridge.outbox.roll import Roll
 from smsbridge.outbox.worker import Worker
 from smsbridge.store import sqlite
@@ -135,6 +136,7 @@ class Process:
         self.bridge = Bridge(
             store=self.store,
             network=SimulatedNetwork(world, self),
+            keys=KeyRing(),
             blobs=None,  # type: ignore[arg-type] - no pictures here: tests/faults has them
             imaging=None,  # type: ignore[arg-type]
             clock=ProcessClock(world),

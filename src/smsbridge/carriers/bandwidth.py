@@ -475,7 +475,7 @@ class Bandwidth(Carrier):
 
     # -- Looking things up -------------------------------------------------------------------------------------------
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:  # noqa: ARG002 -- signs no time
         """https://dev.bandwidth.com/numbers/guides/tnLookup.html -- the synchronous one"""
         return Request(
             method="POST",

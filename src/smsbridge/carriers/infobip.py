@@ -601,7 +601,7 @@ class Infobip(Carrier):
 
     # -- Looking things up -------------------------------------------------------------------------------------------
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:  # noqa: ARG002 -- signs no time
         """https://www.infobip.com/docs/api/connectivity/number-lookup/number-context-lookup"""
         return self._post("/number/1/query", {"to": [number.removeprefix("+")]})
 

@@ -338,7 +338,7 @@ class Plivo(Carrier):
 
     # -- Looking things up -------------------------------------------------------------------------------------------
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:  # noqa: ARG002 -- signs no time
         address = f"{self.lookup_url}/v1/Number/{quote(number, safe='')}?type=carrier"
         return Request(method="GET", url=address, headers=self._headers())
 

@@ -493,7 +493,7 @@ class Telnyx(Carrier):
 
     # -- Looking things up -------------------------------------------------------------------------------------------
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:  # noqa: ARG002 -- signs no time
         address = f"{self.api_url}/v2/number_lookup/{quote(number, safe='')}?type=carrier"
         return Request(method="GET", url=address, headers=self._headers())
 

@@ -745,7 +745,7 @@ class Twilio(Carrier):
 
     # -- Looking things up -------------------------------------------------------------------------------------------
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:  # noqa: ARG002 -- signs no time
         """https://www.twilio.com/docs/lookup/v2-api/line-type-intelligence"""
         address = f"{self.lookup_url}/v2/PhoneNumbers/{quote(number, safe='')}?Fields=line_type_intelligence"
         return Request(method="GET", url=address, headers=self._headers())

@@ -475,7 +475,7 @@ class Vonage(Carrier):
 
     # -- Looking things up -------------------------------------------------------------------------------------------
 
-    def write_lookup(self, number: str) -> Request:
+    def write_lookup(self, number: str, now_ms: int) -> Request:  # noqa: ARG002 -- signs no time
         """https://developer.vonage.com/en/number-insight/overview (standard)"""
         address = f"{self.api_url}/ni/standard/json?number={quote(number.removeprefix('+'), safe='')}"
         return Request(method="GET", url=address, headers=self._basic_headers())

@@ -25,6 +25,7 @@ from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew, S
 from smsbridge.domain.errors import BridgeError
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
+from smsbridge.keys import KeyRing
 from smsbridge.metrics import PrometheusMeter
 from smsbridge.network import HttpNetwork
 from smsbridge.store import open_store
@@ -103,6 +104,7 @@ async def ask_store(
         bridge = Bridge(
             store=store,
             network=network,
+            keys=KeyRing(),
             blobs=blobs,
             imaging=imaging,
             clock=SystemClock(),

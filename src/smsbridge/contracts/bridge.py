@@ -10,7 +10,7 @@ from smsbridge.contracts.carrier import Carrier
 from smsbridge.contracts.clock import Clock, Ids
 from smsbridge.contracts.desktop import Desktop
 from smsbridge.contracts.disk import AmpleDisk, Disk
-from smsbridge.contracts.keys import KeyRing
+from smsbridge.contracts.keys import Keys
 from smsbridge.contracts.meter import Meter
 from smsbridge.contracts.network import Blobs, Imaging, Network
 from smsbridge.contracts.spool import Spool
@@ -125,6 +125,7 @@ class Policy:
 class Bridge:
     store: Store
     network: Network
+    keys: Keys
     blobs: Blobs
     imaging: Imaging
     clock: Clock
@@ -142,7 +143,6 @@ class Bridge:
     spool: Spool | None = None
     """Where there is none, a webhook that cannot be kept is refused, and the carrier repeats it."""
     disk: Disk = field(default_factory=AmpleDisk)
-    keys: KeyRing = field(default_factory=KeyRing)
 
     def now_ms(self) -> int:
         now: int = self.clock.now_ms()

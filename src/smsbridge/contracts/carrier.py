@@ -103,7 +103,11 @@ class Unable(NotImplementedError):
 
 
 class KeyWanted(Exception):
-    """`verify` cannot go on without the public key that lies at this address of the carrier's."""
+    """`verify` cannot go on without the public key that lies at this address.
+
+    Nothing of the request is proven yet, so the adapter says this only of addresses that nobody but the carrier can
+    put anything at.
+    """
 
     def __init__(self, request: Request) -> None:
         super().__init__(f"The key at {request.url} is wanted.")
@@ -163,7 +167,10 @@ class Carrier(Protocol):
         ...
 
     def with_key(self, url: str, key: bytes) -> Self:
-        """The same account, knowing what lies at the address of a KeyWanted. Only for carriers that raise it."""
+        """The same account, knowing what lies at the address of a KeyWanted. Only for carriers that raise it.
+
+        Raises wire.encoding.Unreadable for bytes that are no such key.
+        """
         raise Unable
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:
@@ -191,8 +198,8 @@ class Carrier(Protocol):
         """
         raise Unable
 
-    def write_lookup(self, number: str) -> Request:
-        """Ask what kind of number this is. Only with `abilities.lookup`."""
+    def write_lookup(self, number: str, now_ms: int) -> Request:
+        """Ask what kind of number this is. Only with `abilities.lookup`. The time is for signatures that hold one."""
         raise Unable
 
     def read_lookup(self, number: str, response: Response, now_ms: int) -> Capability | None:

@@ -101,7 +101,10 @@ class OptOut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Handshake:
-    """The carrier posts nothing before this address of its own was asked for, by which we say that we want it to."""
+    """The carrier posts nothing before this address of its own was asked for, by which we say that we want it to.
+
+    The adapter has seen to it that the address is the carrier's, also where nobody verifies signatures.
+    """
 
     url: str
 

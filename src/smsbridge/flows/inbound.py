@@ -81,9 +81,7 @@ async def accept_webhook(bridge: Bridge, account_name: str, request: Request) ->
     events = read_events(account, request)
     if not all(isinstance(event, _TAKEN_WITHOUT_ROOM) for event in events):
         _check_room(bridge)
-    for event in events:
-        if isinstance(event, Handshake):
-            await _shake_hands(bridge, account, event)
+    await _shake_hands(bridge, events)
     response = account.adapter.acknowledge(events)
     if bridge.spool is not None and bridge.spool.depth:  # it goes behind what came before it
         await _spool(bridge, account, request)
@@ -118,6 +116,10 @@ async def _doubt(bridge: Bridge, account: Account, request: Request) -> str | We
         await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))
         refused = ((Arrived.REFUSED, "signature"),)
         return WebhookReport(response=account.adapter.refusal, outcomes=refused, diagnosis=str(bad))
+    except Unavailable as without_key:
+        if account.verification == "enforce":
+            raise
+        return str(without_key)
     return ""
 
 
@@ -126,15 +128,23 @@ async def _verify(bridge: Bridge, account: Account, request: Request, at_ms: int
     try:
         account.adapter.verify(request, at_ms)
     except KeyWanted as wanted:
-        key = await bridge.keys.fetch(bridge.network, wanted.request, bridge.now_ms())
-        account.adapter.with_key(wanted.request.url, key).verify(request, at_ms)
+        url = wanted.request.url
+        knowing = await bridge.keys.fetch(
+            bridge.network, wanted.request, bridge.now_ms(), lambda key: account.adapter.with_key(url, key)
+        )
+        knowing.verify(request, at_ms)
 
 
-async def _shake_hands(bridge: Bridge, account: Account, handshake: Handshake) -> None:
-    """Raises Unavailable where the carrier does not answer: it will ask again."""
-    answer = await bridge.network.perform(Request(method="GET", url=handshake.url), timeout_s=account.timeout_s)
-    if not (isinstance(answer, Answered) and answer.response.ok):
-        raise Unavailable("The carrier did not answer the handshake that it asked for.", retry_after_s=10)
+async def _shake_hands(bridge: Bridge, events: Sequence[CarrierEvent]) -> None:
+    """Raises Unavailable where the carrier does not agree: it will ask again."""
+    for handshake in (event for event in events if isinstance(event, Handshake)):
+        answer = await bridge.network.perform(Request(method="GET", url=handshake.url), timeout_s=_HANDSHAKE_S)
+        if not isinstance(answer, Answered):
+            detail = f"The carrier did not answer the handshake that it asked for: {answer.reason}."
+            raise Unavailable(detail, retry_after_s=10)
+        if not answer.response.ok:
+            detail = f"The carrier answered the handshake that it asked for with HTTP {answer.response.status}."
+            raise Unavailable(detail, retry_after_s=10)
 
 
 async def _spool(bridge: Bridge, account: Account, request: Request) -> None:
@@ -186,7 +196,8 @@ async def replay(bridge: Bridge, arrival_id: str) -> list[tuple[Arrived, str]]:
 
     Its age is what it was when it came: a time limit in the signature does not run while it lies here.
 
-    Raises NotFound, Conflict("not_kept") for one whose bytes were not kept, or BadSignature when it still fails.
+    Raises NotFound, Conflict("not_kept") for one whose bytes were not kept, BadSignature when it still fails, or
+    Unavailable when the carrier has to be asked for something and does not give it.
     """
     arrival = await bridge.store.read(lambda tx: tx.arrival(arrival_id))
     if arrival is None:
@@ -198,6 +209,7 @@ async def replay(bridge: Bridge, arrival_id: str) -> list[tuple[Arrived, str]]:
     if account.verification == "enforce":
         await _verify(bridge, account, request, arrival.at_ms)
     events = read_events(account, request)
+    await _shake_hands(bridge, events)
 
     def accept_again(tx: Tx) -> list[tuple[Arrived, str]]:
         tx.mark_replayed(arrival_id, bridge.now_ms())
@@ -545,6 +557,8 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
 _PATIENCE_S = 1.2
 """The least patient carrier waits 2 s (Telnyx). Should it be kept after all, what the spool has is a duplicate."""
 _CHALLENGED = ((Arrived.REFUSED, "challenge"),)
+_HANDSHAKE_S = 8.0
+"""With the time for a key it is within the 15 s that SNS waits for an answer."""
 _TAKEN_WITHOUT_ROOM = (Receipt, OptOut, Handshake)
 """What is small, ends something that was begun, and comes but once."""
 LISTED = "listed"

@@ -174,7 +174,8 @@ async def _look_up(bridge: Bridge, number: Number) -> Capability | None:
     account = next((each for each in bridge.accounts.values() if _looks_up(each)), None)
     if account is None:
         return None
-    answer = await bridge.network.perform(account.adapter.write_lookup(number), timeout_s=account.timeout_s)
+    question = account.adapter.write_lookup(number, bridge.now_ms())
+    answer = await bridge.network.perform(question, timeout_s=account.timeout_s)
     if not isinstance(answer, Answered):
         return None
     found = account.adapter.read_lookup(number, answer.response, bridge.now_ms())

@@ -149,7 +149,7 @@ def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     """A label of a closed list; reasons are an open one."""
     if outcome not in {Arrived.STORED, Arrived.DUPLICATE}:
         return "other"
-    return {"message": hook.message, "opt_out": "opt_out"}.get(reason, hook.rest)
+    return {"message": hook.message, "opt_out": "opt_out", "handshake": "other"}.get(reason, hook.rest)
 
 
 _SERVER_ERROR: Final = 500
