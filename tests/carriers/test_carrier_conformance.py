@@ -476,7 +476,7 @@ def test_the_named_answers_are_what_their_names_say(name: str) -> None:
     adapter = build(name)
     read = {title: adapter.read_send(read_response(c["response"])) for title, c in load(name, "answers.json").items()}
     assert isinstance(read["accepted"], Accepted)
-    assert read["accepted"].carrier_message_id
+    assert read["accepted"].carrier_message_id or "carrier_message_id" in exempt
     if "throttled" not in exempt:
         assert isinstance(read["throttled"], RetryLater)
         assert read["throttled"].cause in (Cause.RATE_LIMITED, Cause.QUEUE_FULL)
