@@ -45,7 +45,7 @@ hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sa
 
 
 @given(text=hostile, sender=hostile, to=hostile, ref=hostile)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_value_leaves_its_place(text: str, sender: str, to: str, ref: str) -> None:
     part = OutboundPart(ref=ref, sender=sender, to=to, text=text)
     fields = {"list": [{"text": "<{text}>"}], "to": "{to}", "{to}": "{{to}}"}
