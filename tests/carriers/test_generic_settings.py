@@ -93,6 +93,12 @@ def test_a_template_is_names_and_nothing_else(template: str) -> None:
             build(**{key: value})
 
 
+def test_a_text_is_no_step_of_a_path() -> None:
+    with pytest.raises(ValueError, match=r"^send_url: has the text in its path; "):
+        build(send_url="https://acme.example/send/{text}")
+    assert build(send_url="https://acme.example/send?t={text}")
+
+
 def test_a_query_that_the_signature_does_not_cover_is_not_read() -> None:
     """Somebody who saw one signed receipt could otherwise send it on as another message's."""
     receipts = {"id": "id", "ref": "ref", "status": "status"}

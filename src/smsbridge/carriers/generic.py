@@ -583,14 +583,17 @@ _OURS: Final = frozenset({"host", "content-length", "content-type", "transfer-en
 
 
 def _read_send_url(value: object) -> Template:
-    """The host is never made from a placeholder."""
+    """The host is never made from a placeholder, nor a step of the path from a text, which might be `..`."""
     cure = "give https://, a host, and what follows with placeholders (http:// for this computer alone)"
     if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value) or "#" in value:
         raise ValueError(f"is no URL; {cure}")
     template = Template.read(value, PLACEHOLDERS)
+    address = Template.read(value.partition("?")[0], PLACEHOLDERS)
     if template.names and not re.match(r"https?://[^/?]+[/?]", template.beginning):
         raise ValueError(f"has a placeholder in its host; {cure}")
-    read_url(template.fill(dict.fromkeys(PLACEHOLDERS, "0")).partition("?")[0])
+    if "text" in address.names:
+        raise ValueError("has the text in its path; give it in send_fields, or after a question mark")
+    read_url(address.fill(dict.fromkeys(PLACEHOLDERS, "0")))
     return template
 
 
