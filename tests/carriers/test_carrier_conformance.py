@@ -246,9 +246,8 @@ def test_a_carrier_is_named_after_its_module_and_its_last_line_says_what_it_is(n
 def test_a_carrier_brings_every_case_or_says_why_it_cannot_have_it(name: str) -> None:
     exempt = load(name, "account.json")["exempt"]
     assert all(len(reason) > 10 for reason in exempt.values())
-    for file, required in REQUIRED.items():
-        missing = required - set(load(name, file)) - set(exempt)
-        assert not missing, f"{file} lacks {sorted(missing)}"
+    missing = {file: sorted(required - set(load(name, file)) - set(exempt)) for file, required in REQUIRED.items()}
+    assert not any(missing.values()), f"lacking: {missing}"
     abilities = CARRIERS[name].abilities
     for ability, file in (("media", "media"), ("lookup", "lookups"), ("find", "finds"), ("fetch_status", "statuses")):
         assert bool(load(name, f"{file}.json")) == getattr(abilities, ability), (
@@ -522,7 +521,7 @@ def test_the_named_answers_are_what_their_names_say(name: str) -> None:
     adapter = build(name)
     read = {title: adapter.read_send(read_response(c["response"])) for title, c in load(name, "answers.json").items()}
     assert isinstance(read["accepted"], Accepted)
-    assert read["accepted"].carrier_message_id
+    assert read["accepted"].carrier_message_id or "carrier_message_id" in exempt
     if "throttled" not in exempt:
         assert isinstance(read["throttled"], RetryLater)
         assert read["throttled"].cause in (Cause.RATE_LIMITED, Cause.QUEUE_FULL)

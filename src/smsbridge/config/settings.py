@@ -360,7 +360,7 @@ class CarrierSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    type: str = Field(description="The carrier: twilio.")
+    type: str = Field(description="The carrier: a name of docs/carriers/, as twilio.")
     verification: Literal["enforce", "report", "off"] = Field(
         default="enforce", description="Refuse webhooks with a bad signature, only report them, or do not look."
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeGuard
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 Reader = Callable[[object], Any]
 
@@ -40,19 +40,41 @@ def read_switch(value: object) -> bool:
     raise ValueError("is neither true nor false; give one of them, without quotes")
 
 
+def read_url_secret(value: object) -> str:
+    """A secret of ours that stands in a URL: nothing in it needs escaping anywhere."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{16,128}", value):
+        raise ValueError(
+            "is not safe in a URL; give 16 to 128 letters, digits, - or _, as `openssl rand -hex 24` makes"
+        )
+    return value
+
+
 def read_base_url(value: object) -> str:
     """`https://host` or `https://host:port`, to which an adapter adds its paths."""
     cure = "give https:// and a host with nothing behind it (http:// for this computer alone)"
+    parts = _read_address(value.rstrip("/") if isinstance(value, str) else "", cure)
+    if parts.path:
+        raise ValueError(f"is more or less than an address; {cure}")
+    return parts.geturl()
+
+
+def read_url(value: object) -> str:
+    """An address that credentials are sent to as it stands: with a path, and without a query."""
+    cure = "give https://, a host and a path (http:// for this computer alone)"
+    return _read_address(value if isinstance(value, str) else "", cure).geturl()
+
+
+def _read_address(text: str, cure: str) -> SplitResult:
     try:
-        parts = urlsplit(value.rstrip("/") if isinstance(value, str) else "")
+        parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port  # the port is read here: it raises when it is no number
     except ValueError:
         raise ValueError(f"is no URL; {cure}") from None
-    if not host or parts.username is not None or parts.path or parts.query or parts.fragment:
+    if not host or not re.fullmatch(r"[!-~]+", text) or parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"is more or less than an address; {cure}")
     if parts.scheme != "https" and not (parts.scheme == "http" and LOOPBACK.fullmatch(host)):
         raise ValueError(f"would send credentials in the clear; {cure}")
-    return parts.geturl()
+    return parts
 
 
 def read_hosts(value: object) -> tuple[str, ...]:

@@ -1,0 +1,138 @@
+"""What the settings of the generic carrier promise beyond any one case: no value leaves the place it is put into."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smsbridge.carriers.generic import Generic
+from smsbridge.contracts.carrier import AccountUrls
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.errors import BadSignature
+from smsbridge.domain.events import Receipt
+from smsbridge.domain.message import OutboundPart
+from smsbridge.wire.http import Headers, Request
+
+ACCOUNT = json.loads((Path(__file__).parent / "generic" / "account.json").read_text("utf-8"))
+HOOK = ACCOUNT["urls"]["webhook"]
+SECRET = ACCOUNT["settings"]["webhook_secret"]
+
+
+def build(**changed: Any) -> Generic:
+    return Generic.from_settings({**ACCOUNT["settings"], **changed}, AccountUrls(webhook=HOOK))
+
+
+hostile = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.sampled_from(
+    [
+        '"}, "to": "+1900',
+        "a\r\nX-Evil: 1",
+        "&to=%2B1900#",
+        "../../admin?x=1",
+        "{text}{ref}",
+        "\x00",
+        "@evil.example/",
+        "é☺",
+    ]
+)
+
+
+@given(text=hostile, sender=hostile, to=hostile, ref=hostile)
+@settings(max_examples=150, deadline=None)
+def test_no_value_leaves_its_place(text: str, sender: str, to: str, ref: str) -> None:
+    part = OutboundPart(ref=ref, sender=sender, to=to, text=text)
+    fields = {"list": [{"text": "<{text}>"}], "to": "{to}", "{to}": "{{to}}"}
+    headers = {"X-From": "from {from}", "X-Ref": "{ref}"}
+    url = "https://api.acme.example/v1/{to}/send?from={from}&ref={ref}"
+
+    request = build(send_url=url, send_fields=fields, send_headers=headers).write_send(part)
+    assert json.loads(request.body) == {"list": [{"text": f"<{text}>"}], "to": to, "{to}": "{to}"}
+    parts = urlsplit(request.url)
+    assert (parts.scheme, parts.netloc, parts.fragment) == ("https", "api.acme.example", "")
+    assert parts.path.count("/") == 3
+    assert parse_qsl(parts.query, keep_blank_values=True) == [("from", sender), ("ref", ref)]
+    assert [name for name, _ in request.headers] == ["X-From", "X-Ref", "Content-Type", "Authorization"]
+    assert all(" " <= character <= "~" for _, value in request.headers for character in value)
+
+    flat = {"text": "{text}", "to": "{to}", "to_digits": "{to_digits}"}
+    expected = [("text", text), ("to", to), ("to_digits", to.removeprefix("+"))]
+    form = build(send_as="form", send_fields=flat).write_send(part)
+    assert parse_qsl(form.body.decode(), keep_blank_values=True) == expected
+    query = build(send_as="query", send_fields=flat).write_send(part)
+    assert parse_qsl(urlsplit(query.url).query, keep_blank_values=True) == expected
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{text.__class__}",
+        "{text[0]}",
+        "{text!r}",
+        "{text:>100000000}",
+        "{text:{ref}}",
+        "{}",
+        "{0}",
+        "{env}",
+        "}",
+        "{text",
+    ],
+)
+def test_a_template_is_names_and_nothing_else(template: str) -> None:
+    for key, value in (
+        ("send_fields", {"text": "{text}", "more": template}),
+        ("send_url", f"https://acme.example/{template}"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{key}: has a "):
+            build(**{key: value})
+
+
+def test_a_text_is_no_step_of_a_path() -> None:
+    with pytest.raises(ValueError, match=r"^send_url: has the text in its path; "):
+        build(send_url="https://acme.example/send/{text}")
+    assert build(send_url="https://acme.example/send?t={text}")
+
+
+def test_a_query_that_the_signature_does_not_cover_is_not_read() -> None:
+    """Somebody who saw one signed receipt could otherwise send it on as another message's."""
+    receipts = {"id": "id", "ref": "ref", "status": "status"}
+    body = b'{"id": "m-9", "status": "delivered"}'
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    request = Request(
+        method="POST",
+        url=f"{HOOK}/receipt?ref=msg_01.1.1",
+        headers=Headers({"Content-Type": "application/json", "X-Sig": signature}),
+        body=body,
+    )
+    flat = {"kind": "", "text_kinds": None, "receipt_kinds": None, "events": "", "receipts": receipts}
+    adapter = build(**flat, signature={"header": "X-Sig"})
+    adapter.verify(request, 0)
+    [receipt] = adapter.read_webhook(request)
+    assert isinstance(receipt, Receipt)
+    assert (receipt.carrier_message_id, receipt.part_ref) == ("m-9", "")
+
+
+@pytest.mark.parametrize(("now_s", "taken"), [(1_790_000_300, True), (1_790_000_301, False), (1_789_999_699, False)])
+@pytest.mark.parametrize("written", ["1790000000", "1790000000000"])
+def test_a_signature_holds_for_a_while(now_s: int, taken: bool, written: str) -> None:
+    adapter = build(signature={"header": "X-Sig", "of": "{timestamp}{body}", "timestamp_header": "X-Time"})
+    signature = hmac.new(SECRET.encode(), written.encode() + b"{}", hashlib.sha256).hexdigest()
+    request = Request(method="POST", url=HOOK, headers=Headers({"X-Sig": signature, "X-Time": written}), body=b"{}")
+    if taken:
+        adapter.verify(request, now_s * 1000)
+        return
+    with pytest.raises(BadSignature, match="X-Time is 301 s from now"):
+        adapter.verify(request, now_s * 1000)
+
+
+def test_the_codes_of_the_settings_are_no_unknown_ones() -> None:
+    assert "2001" not in Generic.codes
+    assert build().codes["2001"].cause is Cause.UNREACHABLE
+    assert build().codes["1004"].retry
+    assert set(Generic.codes) < set(build().codes)
