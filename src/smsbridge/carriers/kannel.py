@@ -445,10 +445,18 @@ def _read_text(fields: Mapping[str, bytes], body: bytes) -> CarrierEvent:
         carrier_message_id=carrier_id,
         from_number=sender,
         to_number=recipient,
-        text=fields.get("text", body).decode(encoding, "replace"),
+        text=_decode(fields.get("text", body), encoding),
         carrier_at_ms=_read_second_ms(fields),
         part=_read_part(fields.get("udh", b"")),
     )
+
+
+def _decode(text: bytes, encoding: str) -> str:
+    """Half a character stays what it is: a phone cuts where it must, and the next part may have the other half."""
+    try:
+        return text.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        return text.decode(encoding, "replace")
 
 
 def _read_part(header: bytes) -> TextPart | None:
