@@ -324,6 +324,8 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
             carrier_at_ms=event.get("at_ms"),
             part=TextPart(**event["part"]) if event.get("part") else None,
         )
+    if event.get("type") == "withheld":
+        return Withheld(carrier_message_id=event["id"], from_number=event["from"], to_number=event["to"])
     if event.get("type") == "receipt":
         return Receipt(
             carrier_message_id=event.get("id", ""),

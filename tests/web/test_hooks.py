@@ -57,6 +57,15 @@ async def test_a_webhook_is_stored_answered_counted_and_told_in_one_line(world: 
     assert line["elapsed_ms"] >= 0
 
 
+async def test_whatever_a_contact_sent_is_counted_as_a_message(world: World) -> None:
+    part = text(1) | {"part": {"of": "7", "number": 1, "count": 2}}
+    events = [part, text(2) | {"type": "withheld"}, text(3), {"type": "receipt", "id": "out1", "status": "sent"}]
+    async with running(world) as edge:
+        answer = await edge.ask("POST", PATH, data=json.dumps({"events": events}).encode(), headers=SECRET)
+        assert answer[0] == 204
+        assert edge.counted('webhook_requests_total{carrier="plain",kind="message",outcome="stored"}') == 3
+
+
 async def test_many_at_once_are_each_stored_once(world: World) -> None:
     async with running(world) as edge:
         posts = [edge.ask("POST", PATH, data=body(number), headers=SECRET) for number in [*range(40), *range(40)]]

@@ -149,9 +149,12 @@ def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     """A label of a closed list; reasons are an open one."""
     if outcome not in {Arrived.STORED, Arrived.DUPLICATE}:
         return "other"
-    return {"message": hook.message, "opt_out": "opt_out", "handshake": "other"}.get(reason, hook.rest)
+    if reason in _OF_A_CONTACT:
+        return hook.message
+    return {"opt_out": "opt_out", "handshake": "other"}.get(reason, hook.rest)
 
 
+_OF_A_CONTACT: Final = ("message", "part", "withheld")
 _SERVER_ERROR: Final = 500
 _NOT_READ: Final = {
     TooLarge: (413, "too_large"),
