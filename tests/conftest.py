@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("long", max_examples=2_000)
+"""For an hour of one's own, in place of 100 each: `pytest --hypothesis-profile=long tests/carriers`."""
 
 
 @pytest.fixture(autouse=True)
