@@ -23,7 +23,7 @@ NOTICED_AS = {
     "last_receipt_wins": ("out of order",),
     "repeat_is_new": ("doubled at the desktop",),
     "doubt_is_kept_to_itself": ("missing notices",),
-    "desktop_down_is_the_end": ("lost",),
+    "desktop_down_is_the_end": ("broken invariants",),
     "lane_is_a_crowd": ("out of order",),
 }
 AN_ERROR = fault_proxy.say(write_answer(500, b"{}"))

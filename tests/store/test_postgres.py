@@ -58,6 +58,32 @@ async def other(opened: Open) -> PostgresStore:
     return await opened()
 
 
+async def test_many_keys_may_be_in_the_way_one_after_the_other(one: PostgresStore, other: PostgresStore) -> None:
+    """As when two daemons take up from their spools what the same phones texted meanwhile."""
+    loop, numbers = asyncio.get_running_loop(), [Number(f"+1415555{number:04d}") for number in range(8)]
+    runs = 0
+
+    def insert(tx: Tx, number: Number) -> None:
+        if tx.contact_by_number(number) is None:
+            tx.insert_contact(made.contact(number=number, id=f"con_{random.getrandbits(64):x}"))
+
+    def overtake(number: Number) -> None:
+        asyncio.run_coroutine_threadsafe(other.write(lambda tx: insert(tx, number)), loop).result(20)
+
+    def all_of_them(tx: Tx) -> None:
+        nonlocal runs
+        runs += 1
+        for position, number in enumerate(numbers, start=1):
+            if position == runs:
+                assert tx.contact_by_number(number) is None
+                overtake(number)
+            insert(tx, number)
+
+    await one.write(all_of_them)
+    assert runs == len(numbers) + 1
+    assert None not in await one.read(lambda tx: [tx.contact_by_number(number) for number in numbers])
+
+
 def meeting(work: Callable[[Tx], T], place: threading.Barrier) -> Callable[[Tx], T]:
     """The same, but that its first run waits until everybody has begun: each then has a snapshot from before the
     others' writes."""

@@ -21,6 +21,7 @@ import re
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -210,19 +211,20 @@ class PostgresStore:
 
     def _write(self, work: Callable[[Tx], T]) -> T:
         self._refuse_if_away()  # it was asked for before, and has waited for a thread since
+        clashes: Counter[str] = Counter()
         for attempt in range(1, MOST_TRIES + 1):
             try:
-                return self._attempt(work, may_clash=attempt < _TRIES_OF_A_CLASH)
+                return self._attempt(work, clashes if attempt < MOST_TRIES else None)
             except Overtaken:
                 if self.on_overtaken is not None:
                     self.on_overtaken()
                 time.sleep(random.random() * 0.001 * min(attempt, 10) ** 2)
         raise StoreUnavailable(f"overtaken by other transactions {MOST_TRIES} times in a row")
 
-    def _attempt(self, work: Callable[[Tx], T], *, may_clash: bool) -> T:
+    def _attempt(self, work: Callable[[Tx], T], clashes: Counter[str] | None) -> T:
         with self._line("write", LONGEST_WRITE_S) as line:
             xid = _begin(line, _BEGIN_WRITE)
-            rows = PostgresRows(line.connection, may_clash=may_clash)
+            rows = PostgresRows(line.connection, clashes=clashes)
             tx = SqlTx(rows, self._number_key, self.daemon)
             result = work(tx)
             started = time.monotonic()
@@ -330,14 +332,17 @@ def _begin(line: Line, statements: str) -> str:
 class PostgresRows:
     """store.tx.Rows on one connection."""
 
-    __slots__ = ("_cursor", "_events", "_horizon", "_may_clash", "_queries")
+    __slots__ = ("_clashes", "_cursor", "_events", "_horizon", "_queries")
 
-    def __init__(self, connection: psycopg.Connection, *, may_clash: bool = False, horizon: int = 0) -> None:
-        """`may_clash`: a key that is taken may have been taken just now, so it is tried again. `horizon`: news.py."""
+    def __init__(
+        self, connection: psycopg.Connection, *, clashes: Counter[str] | None = None, horizon: int = 0
+    ) -> None:
+        """`clashes`: how often each key was found taken. It may have been taken just now, so it is tried again, with
+        others perhaps in the way; the same key again and again is a mistake of ours. `horizon`: news.py."""
         self._cursor = connection.cursor()
         self._horizon = horizon
         self._queries = load_postgres_queries()
-        self._may_clash = may_clash
+        self._clashes = clashes
         self._events = 0
 
     def one(self, name: str, values: Mapping[str, Any]) -> Sequence[Any] | None:
@@ -370,13 +375,19 @@ class PostgresRows:
     def savepoint(self) -> AbstractContextManager[None]:
         return _Savepoint(self._cursor)
 
+    @staticmethod
+    def _is_news(clashes: Counter[str], error: psycopg.Error) -> bool:
+        key = f"{error.diag.constraint_name} {error.diag.message_detail}"
+        clashes[key] += 1
+        return clashes[key] < _TRIES_OF_A_CLASH
+
     def _execute(self, name: str, values: Mapping[str, Any]) -> psycopg.Cursor:
         try:
             return self._cursor.execute(self._queries[name], _without_nul(values))
         except (errors.SerializationFailure, errors.DeadlockDetected) as error:
             raise Overtaken(words(error)) from error
         except (errors.UniqueViolation, errors.ForeignKeyViolation) as error:
-            if self._may_clash:
+            if self._clashes is not None and self._is_news(self._clashes, error):
                 raise Overtaken(words(error)) from error
             raise
         except (psycopg.OperationalError, psycopg.InternalError) as error:
