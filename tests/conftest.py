@@ -13,6 +13,15 @@ settings.register_profile("long", max_examples=2_000)
 """For an hour of one's own, in place of 100 each: `pytest --hypothesis-profile=long tests/carriers`."""
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tests that share a machine or a gateway are marked, and would meet if nobody heeded the mark."""
+    if session.config.getoption("loadgroup", False):
+        lost = [
+            item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        assert not lost, f"pytest-xdist keeps no groups together: {lost[:3]}"
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """Logging is the process's: a verb that sets it up in one test would otherwise decide what the next ones see."""
