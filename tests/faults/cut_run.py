@@ -189,7 +189,7 @@ class CutRun:
     def _read_outcomes(self) -> dict[str, list[str]]:
         """What the attempts of each message were called, in order, as the log has said so far."""
         for line in self._log:
-            if '"kind": "send"' in line and '"message_id"' in line:
+            if '"kind":"send"' in line and '"message_id"' in line:
                 said = json.loads(line)
                 if said["outcome"] in OUTCOMES:
                     self._outcomes[said["message_id"]].append(said["outcome"])

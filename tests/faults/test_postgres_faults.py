@@ -177,4 +177,4 @@ async def test_a_daemon_that_was_frozen_between_the_claim_and_the_first_byte_sen
     assert verdict.struck == {"frozen": 1}
     assert verdict.acknowledged_out >= 40
     log = (tmp_path / "log-0").read_text()
-    assert '"outcome": "frozen"' in log, "it was kept back, and said so"
+    assert '"outcome":"frozen"' in log, "it was kept back, and said so"

@@ -75,10 +75,11 @@ class Witness:
     """Looks at the database with a connection of its own, and remembers what it saw."""
 
     SCHEMA: Final = """
-        CREATE TABLE moves (n INTEGER PRIMARY KEY, message_id TEXT, part INTEGER, before TEXT, after TEXT);
+        CREATE TABLE moves (
+            n INTEGER PRIMARY KEY, message_id TEXT, part INTEGER, before TEXT, after TEXT, try INTEGER);
         CREATE TRIGGER part_moved AFTER UPDATE ON parts WHEN old.status <> new.status BEGIN
-            INSERT INTO moves (message_id, part, before, after)
-            VALUES (new.message_id, new.number, old.status, new.status); END;
+            INSERT INTO moves (message_id, part, before, after, try)
+            VALUES (new.message_id, new.number, old.status, new.status, new.tries); END;
         CREATE TRIGGER message_moved AFTER UPDATE ON messages WHEN old.status <> new.status BEGIN
             INSERT INTO moves (message_id, part, before, after) VALUES (new.id, 0, old.status, new.status); END;
         """
@@ -161,7 +162,9 @@ class Witness:
         _must_be_empty("only what agents wrote is there", [key for key in sent if sent[key] != written[key]["text"]])
 
     def _check_moves(self) -> None:
-        for n, message_id, part, before, after in self._ask("SELECT * FROM moves WHERE n > ?", self._moves_seen):
+        for n, message_id, part, before, after in self._ask(
+            "SELECT n, message_id, part, before, after FROM moves WHERE n > ?", self._moves_seen
+        ):
             self._moves_seen = n
             if part and (before, after) not in LEGAL:
                 raise Broken("a status moves along the table", f"{message_id}.{part} from {before} to {after}")
@@ -194,19 +197,17 @@ class Witness:
                 raise Broken("no text is sent twice", f"the tries {tries} of {part}")
 
     def _approved(self, part: str, number: int) -> int:
-        """How often a person had said "again" before this try."""
+        """How often a person had said "again" before this try. One that was kept back has the number of the next."""
         message_id, _, part_number = part.partition(".")
-        again = tries = 0
-        for before, after in self._ask(
-            "SELECT before, after FROM moves WHERE message_id = ? AND part = ? ORDER BY n", message_id, part_number
+        again = approved = 0
+        for before, after, try_number in self._ask(
+            "SELECT before, after, try FROM moves WHERE message_id = ? AND part = ? ORDER BY n", message_id, part_number
         ):
-            if after == "sending":
-                tries += 1
-                if tries == number:
-                    return again
+            if after == "sending" and try_number == number:
+                approved = again
             elif after == "queued" and before != "sending":
                 again = min(again + 1, self._world.counts[f"retry {message_id}"])
-        return again
+        return approved
 
     def _check_order_at_desktop(self) -> None:
         taken = list(self._world.desktop.taken)[self._tolds_seen :]

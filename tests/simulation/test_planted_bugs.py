@@ -30,7 +30,7 @@ from smsbridge.store.sqlite import SqliteStore
 from smsbridge.store.tx import SqlTx
 from smsbridge.wire.http import MaybeSent, Response
 
-MOST_SEEDS: Final = 150
+MOST_SEEDS: Final = 800
 Patch = pytest.MonkeyPatch
 
 
