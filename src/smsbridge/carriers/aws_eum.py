@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509.oid import NameOID
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, KeyWanted, code_rows
+from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, KeyWanted, code_rows
 from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings, read_switch
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -321,7 +321,6 @@ _BY_HTTP_STATUS: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         429: CodeMeaning(cause=Cause.RATE_LIMITED, meaning="too many requests", retry=True),
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 _SENDER_RESOURCES: Final = frozenset({"", "phone-number", "sender-id", "pool", "rcs-agent"})
 
 # https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
@@ -514,7 +513,7 @@ class AwsEum(Carrier):
         says_no = 400 <= response.status < 500 and exception != "InternalServerException"
         if not says_no or (response.status == 408 and meaning is None):
             return Uncertain(reason=f"AWS answered HTTP {response.status}", evidence=evidence)
-        meaning = meaning or _BY_HTTP_STATUS.get(response.status, _UNKNOWN_MEANING)
+        meaning = meaning or _BY_HTTP_STATUS.get(response.status, NO_MEANING)
         if meaning.retry:
             after_s = read_retry_after_s(response.headers)
             return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)

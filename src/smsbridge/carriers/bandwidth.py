@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import unquote, urlencode, urlsplit
 
 from smsbridge.contracts.carrier import (
+    NO_MEANING,
     Abilities,
     AccountUrls,
     Carrier,
@@ -26,6 +27,7 @@ from smsbridge.contracts.carrier import (
     ListQuery,
     Undecided,
     code_rows,
+    media_types,
 )
 from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings
 from smsbridge.domain.cause import Cause
@@ -51,16 +53,14 @@ from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 API_URL: Final = "https://messaging.bandwidth.com"
 LOOKUP_URL: Final = "https://api.bandwidth.com"
 
-MEDIA_TYPES: Final = frozenset(
-    f"{family}/{kind}"
-    for family, kinds in {
+MEDIA_TYPES: Final = media_types(
+    {
         "image": "jpeg jpg gif png bmp",
         "video": "mp4 mpeg quicktime 3gpp 3gpp2 webm",
         "audio": "mpeg mp4 mp3 ogg amr 3gpp 3gpp2 wav x-wav",
         "text": "vcard x-vcard calendar",
         "application": "pdf",
-    }.items()
-    for kind in kinds.split()
+    }
 )
 
 # https://dev.bandwidth.com/docs/messaging/webhooks#message-delivery-webhooks
@@ -319,7 +319,6 @@ _BY_HTTP_STATUS: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         429: CodeMeaning(cause=Cause.RATE_LIMITED, meaning="too many requests", retry=True),
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 
 _OFF: Final = "The carrier's lookup says that the number is given up, or not enabled for texts."
 _LIST_PAGE_SIZE: Final = 1_000
@@ -452,7 +451,7 @@ class Bandwidth(Carrier):
         evidence = _evidence(code, _say(answer), response.status)
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Bandwidth answered HTTP {response.status}", evidence=evidence)
-        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, _UNKNOWN_MEANING)
+        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, NO_MEANING)
         if meaning.retry:
             after_s = read_retry_after_s(response.headers)
             return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)
@@ -642,7 +641,7 @@ def _status_of_failure(code: str) -> Status:
 
 
 def _cause_of(code: str) -> Cause:
-    return CODES.get(code, _UNKNOWN_MEANING).cause
+    return CODES.get(code, NO_MEANING).cause
 
 
 _LAYOUT: Final = re.compile(r"\.(smil|xml)$", re.IGNORECASE)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
+from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
 from smsbridge.contracts.settings import Reader, loopback_hosts, read_base_url, read_hosts, read_secret, read_settings
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -153,7 +153,6 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
         ),
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 # What a refusal without a code that we know means, by its HTTP status.
 _BY_HTTP_STATUS: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
     {
@@ -594,7 +593,7 @@ def _meaning(codes: Sequence[str]) -> tuple[str, CodeMeaning]:
     given = next((code for code in codes if code not in ("", "0") and not code.startswith(_WORDS)), "")
     known = next((code for code in codes if code in CODES), None)
     if known is None:
-        return given, _UNKNOWN_MEANING
+        return given, NO_MEANING
     meaning = CODES[known]
     return (given or known) if meaning.cause is Cause.UNKNOWN else known, meaning
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlencode, urlsplit
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
+from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
 from smsbridge.contracts.settings import (
     Reader,
     loopback_hosts,
@@ -401,7 +401,6 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
         ),
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 # What a request that was refused as invalid says of its fields: `{"property": "messages[0].destinations[0].to", ...}`.
 _BY_PROPERTY: Final[Mapping[str, Cause]] = MappingProxyType(
     {
@@ -742,7 +741,7 @@ def _meaning(result: object) -> tuple[str, CodeMeaning]:
     """The error says more than the status, where there is one. The code is as the table writes it."""
     status, error = word_at(result, "status", "id"), word_at(result, "error", "id")
     codes = [f"{kind}:{number}" for kind, number in (("error", error), ("status", status)) if number not in ("", "0")]
-    meaning = next((CODES[code] for code in codes if code in CODES), _UNKNOWN_MEANING)
+    meaning = next((CODES[code] for code in codes if code in CODES), NO_MEANING)
     return next(iter(codes), ""), meaning
 
 
@@ -758,7 +757,7 @@ def _read_refusal(response: Response, answer: Mapping[str, Any]) -> SendOutcome:
     evidence = Evidence(code=code, text=text, http_status=response.status)
     if response.status == 408 or not 400 <= response.status < 500:
         return Uncertain(reason=f"Infobip answered HTTP {response.status}", evidence=evidence)
-    meaning = CODES.get(code, _UNKNOWN_MEANING)
+    meaning = CODES.get(code, NO_MEANING)
     if meaning.retry:
         return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
     properties = [text_at(each, "property").rpartition(".")[2] for each in list_at(answer, "violations")]

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from smsbridge.contracts.carrier import (
+    NO_MEANING,
     Abilities,
     AccountUrls,
     Carrier,
@@ -164,7 +165,6 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
     }
 )
 _BALANCE: Final = CodeMeaning(cause=Cause.BALANCE, meaning="payment is due")
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 
 # What a 400 is about can be told from its words alone, and no page lists them. The first that fits counts.
 _WORDS: Final[Sequence[tuple[re.Pattern[str], Cause]]] = (
@@ -311,7 +311,7 @@ class Plivo(Carrier):
         evidence = Evidence(code=code, text=text, http_status=response.status)
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Plivo answered HTTP {response.status}", evidence=evidence)
-        meaning = _BALANCE if response.status == 402 else CODES.get(code, _UNKNOWN_MEANING)
+        meaning = _BALANCE if response.status == 402 else CODES.get(code, NO_MEANING)
         if meaning.retry:
             return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
         told = next((cause for words, cause in _WORDS if words.search(text)), None)
@@ -528,7 +528,7 @@ def _receipt(*, message_id: str, word: str, code: str, part_ref: str) -> Receipt
         status=status,
         part_ref=part_ref,
         key=f"{message_id}:{word}:{code}",
-        cause=CODES.get(code, _UNKNOWN_MEANING).cause if status in _FAILED else None,
+        cause=CODES.get(code, NO_MEANING).cause if status in _FAILED else None,
         evidence=Evidence(code=code, text=word),
     )
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
 from smsbridge.contracts.carrier import (
+    NO_MEANING,
     Abilities,
     AccountUrls,
     Carrier,
@@ -26,6 +27,7 @@ from smsbridge.contracts.carrier import (
     ListQuery,
     Undecided,
     code_rows,
+    media_types,
 )
 from smsbridge.contracts.settings import (
     Reader,
@@ -49,16 +51,14 @@ from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 REGIONS: Final = ("us", "eu", "au", "br", "ca")
 
 # https://developers.sinch.com/docs/mms/bestpractices/
-MEDIA_TYPES: Final = frozenset(
-    f"{family}/{kind}"
-    for family, kinds in {
+MEDIA_TYPES: Final = media_types(
+    {
         "image": "jpeg jpg gif png",
         "video": "mp4 mpeg quicktime 3gpp 3gpp2",
         "audio": "mpeg mp4 mp3 amr 3gpp wav",
         "text": "vcard x-vcard calendar",
         "application": "pdf",
-    }.items()
-    for kind in kinds.split()
+    }
 )
 
 # https://developers.sinch.com/docs/sms/api-reference/sms/tag/Delivery-reports/ -- the page writes "Delivered", the
@@ -364,7 +364,6 @@ _BY_HTTP_STATUS: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         413: CodeMeaning(cause=Cause.CONTENT_REJECTED, meaning="the request is too large"),
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 
 _SIGNATURE: Final = "X-Sinch-Webhook-Signature"
 _NONCE: Final = "X-Sinch-Webhook-Signature-Nonce"
@@ -510,7 +509,7 @@ class Sinch(Carrier):
         evidence = _evidence(code, text_at(answer, "text"), response.status)
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Sinch answered HTTP {response.status}", evidence=evidence)
-        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, _UNKNOWN_MEANING)
+        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, NO_MEANING)
         if meaning.retry:
             after_s = read_retry_after_s(response.headers)
             return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)
@@ -684,7 +683,7 @@ def _read_status(report: Mapping[str, Any], told: object, recipient: object) -> 
 
 
 def _cause_of(code: str, word: str) -> Cause:
-    cause = CODES.get(code, _UNKNOWN_MEANING).cause
+    cause = CODES.get(code, NO_MEANING).cause
     return _BY_WORD.get(word, cause) if cause is Cause.UNKNOWN else cause
 
 

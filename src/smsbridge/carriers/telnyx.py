@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, code_rows
+from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, code_rows, media_types
 from smsbridge.contracts.settings import (
     Reader,
     loopback_hosts,
@@ -75,16 +75,14 @@ API_URL: Final = "https://api.telnyx.com"
 MEDIA_HOSTS: Final = ("*.telnyx.com", "*.telnyxstorage.com")
 
 # https://developers.telnyx.com/docs/messaging/messages/mms-transcoding
-MEDIA_TYPES: Final = frozenset(
-    f"{family}/{kind}"
-    for family, kinds in {
+MEDIA_TYPES: Final = media_types(
+    {
         "image": "jpeg png gif bmp webp",
         "video": "mp4 3gpp",
         "audio": "mpeg ogg amr",
         "text": "vcard x-vcard calendar",
         "application": "pdf",
-    }.items()
-    for kind in kinds.split()
+    }
 )
 
 # https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks
@@ -322,7 +320,6 @@ _BY_HTTP_STATUS: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         429: CODES["10011"],
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 
 # What does not prove that they have nothing: an error or a time-out in their middle, and what a repeat under the same
 # Idempotency-Key may hear while the first is at work (409) or where its body differs (422). They document the status of
@@ -463,7 +460,7 @@ class Telnyx(Carrier):
         evidence = Evidence(code=code, text=text, http_status=response.status)
         if not _is_refusal(response.status, code, text):
             return Uncertain(reason=f"Telnyx answered HTTP {response.status}", evidence=evidence)
-        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, _UNKNOWN_MEANING)
+        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, NO_MEANING)
         if meaning.retry:
             return RetryLater(cause=meaning.cause, after_s=_read_wait_s(response.headers), evidence=evidence)
         return Rejected(cause=meaning.cause, evidence=evidence)
@@ -626,7 +623,7 @@ def _cause_of(word: str, code: str, text: str) -> Cause | None:
         return Cause.UNREACHABLE
     if code not in CODES and word == "expired":
         return Cause.EXPIRED
-    return CODES.get(code, _UNKNOWN_MEANING).cause
+    return CODES.get(code, NO_MEANING).cause
 
 
 def _read_error(answer: object) -> tuple[str, str]:

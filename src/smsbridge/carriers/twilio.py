@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from smsbridge.contracts.carrier import (
+    NO_MEANING,
     Abilities,
     AccountUrls,
     Carrier,
@@ -27,6 +28,7 @@ from smsbridge.contracts.carrier import (
     ListQuery,
     Undecided,
     code_rows,
+    media_types,
 )
 from smsbridge.contracts.settings import (
     Reader,
@@ -66,16 +68,14 @@ LOOKUP_URL: Final = "https://lookups.twilio.com"
 MEDIA_HOSTS: Final = ("mms.twiliocdn.com", "media.twiliocdn.com", "s3-external-1.amazonaws.com")
 
 # https://www.twilio.com/docs/messaging/guides/accepted-mime-types
-MEDIA_TYPES: Final = frozenset(
-    f"{family}/{kind}"
-    for family, kinds in {
+MEDIA_TYPES: Final = media_types(
+    {
         "image": "jpeg jpg gif png heic heif tiff bmp",
         "video": "mpeg4 mp4 mpeg webm quicktime 3gpp 3gpp2 3gpp-tt h261 h263 h263-1998 h263-2000 h264 h265",
         "audio": "ogg mpeg mp4 mp3 3gpp 3gpp2 basic l24 vnd.rn-realaudio vnd.wave ac3 webm amr-nb amr",
         "text": "vcard x-vcard directory csv richtext rtf calendar",
         "application": "pdf vcard",
-    }.items()
-    for kind in kinds.split()
+    }
 )
 
 # https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
@@ -564,7 +564,6 @@ _BY_HTTP_STATUS: Final[Mapping[int, CodeMeaning]] = MappingProxyType(
         429: CodeMeaning(cause=Cause.RATE_LIMITED, meaning="too many requests", retry=True),
     }
 )
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 
 _API_VERSION: Final = "2010-04-01"
 _SIGNATURE: Final = "X-Twilio-Signature"
@@ -712,7 +711,7 @@ class Twilio(Carrier):
         evidence = _evidence(code, _first_text(answer, "message", "detail", "title"), response.status)
         if not 400 <= response.status < 500:
             return Uncertain(reason=f"Twilio answered HTTP {response.status}", evidence=evidence)
-        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, _UNKNOWN_MEANING)
+        meaning = CODES.get(code) or _BY_HTTP_STATUS.get(response.status, NO_MEANING)
         if response.status == 408 and code not in CODES:
             return Uncertain(reason="Twilio answered HTTP 408", evidence=evidence)
         if meaning.retry:
@@ -1120,7 +1119,7 @@ def _receipt(*, sid: str, word: str, code: str, text: str, part_ref: str, carrie
         status=status,
         part_ref=part_ref,
         key=f"{sid}:{word}:{code}",
-        cause=CODES.get(code, _UNKNOWN_MEANING).cause if failed else None,
+        cause=CODES.get(code, NO_MEANING).cause if failed else None,
         evidence=_evidence(code, text or word),
         carrier_at_ms=carrier_at_ms,
     )
@@ -1147,7 +1146,7 @@ def _read_created(answer: Mapping[str, Any], http_status: int) -> SendOutcome:
     return Accepted(
         carrier_message_id=sid,
         status=status,
-        cause=CODES.get(code, _UNKNOWN_MEANING).cause if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=CODES.get(code, NO_MEANING).cause if status in (Status.FAILED, Status.UNDELIVERED) else None,
         evidence=_evidence(code, _text(answer.get("error_message")) or word, http_status),
     )
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning, code_rows
+from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, code_rows
 from smsbridge.contracts.settings import (
     Reader,
     loopback_hosts,
@@ -323,7 +323,6 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
         ),
     }
 )
-_NO_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
 # https://developer.vonage.com/en/api-errors: what stands in place of a number behind `#` in the type of a problem.
 _SLUGS: Final[Mapping[str, Cause]] = MappingProxyType(
     {
@@ -444,7 +443,7 @@ class Vonage(Carrier):
         )
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Vonage answered HTTP {response.status}", evidence=evidence)
-        meaning = CODES.get(evidence.code, _NO_MEANING)
+        meaning = CODES.get(evidence.code, NO_MEANING)
         if meaning.retry:
             return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
         slug = text_at(answer, "type").rpartition("#")[2]
@@ -818,7 +817,7 @@ def _read_sms_answer(parts: Sequence[Any], http_status: int) -> SendOutcome:
     if not refused:
         return Accepted(carrier_message_id=taken[0], evidence=Evidence(http_status=http_status))
     code, text = f"sms-send:{_words(refused[0], 'status')}", _words(refused[0], "error-text")
-    meaning, evidence = CODES.get(code, _NO_MEANING), _evidence(code, text, http_status)
+    meaning, evidence = CODES.get(code, NO_MEANING), _evidence(code, text, http_status)
     if taken:
         return Accepted(carrier_message_id=taken[0], status=Status.FAILED, cause=meaning.cause, evidence=evidence)
     if meaning.retry:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Final, Literal, Protocol, Self
 
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.events import CarrierEvent, InboundMedia, InboundMessage, Receipt, Withheld
@@ -70,6 +70,15 @@ def code_rows(
     return {
         code: CodeMeaning(cause=cause, meaning=meaning, retry=retry, about=about) for code, meaning in meanings.items()
     }
+
+
+NO_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="refused for a reason that is not in the table")
+"""That of every code that is in no table."""
+
+
+def media_types(families: Mapping[str, str]) -> frozenset[str]:
+    """`{"image": "jpeg png"}` as `image/jpeg` and `image/png`."""
+    return frozenset(f"{family}/{kind}" for family, kinds in families.items() for kind in kinds.split())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
