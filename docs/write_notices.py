@@ -28,6 +28,8 @@ _WHEN: Final[dict[NoticeKind, str]] = {
     NoticeKind.ATTACHMENT_REFUSED: "A picture or file of ours that the carrier or the bridge cannot send.",
     NoticeKind.CONTENT_REJECTED: "The text is too long, empty, or refused for its content.",
     NoticeKind.DELAYED: "It waits for a rate limit or for a carrier that is down, and is tried again.",
+    NoticeKind.REROUTED: "An account did not take it, for a reason of its own, and its second account was given it."
+    " Once in an interaction for each account and cause; the message says it each time (`rerouted_from`).",
     NoticeKind.SERVICE_PROBLEM: "The carrier account, its credentials, its balance, a permission or a region.",
 }
 

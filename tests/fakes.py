@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -230,6 +230,7 @@ class PlainCarrier:
     }
     refusal: ClassVar[Response] = NOT_PROVEN
     secret: str = field(default="secret", repr=False)
+    host: str = "plain.example"
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:
@@ -247,7 +248,7 @@ class PlainCarrier:
 
     def write_send(self, part: OutboundPart) -> Request:
         body = {"ref": part.ref, "from": part.sender, "to": part.to, "text": part.text, "media": list(part.media_urls)}
-        return Request(method="POST", url="https://plain.example/send", body=write_json(body))
+        return Request(method="POST", url=f"https://{self.host}/send", body=write_json(body))
 
     def read_send(self, response: Response) -> SendOutcome:
         try:
@@ -409,8 +410,11 @@ class World:
         verification: Verification = "enforce",
         rate_per_s: float = 0,
         burst: int = 1,
+        second: Carrier | None = None,
+        reroute: Collection[Cause] = (),
     ) -> None:
-        """`external`: the desktop is told by POST, and posts to us, instead of reading our store."""
+        """`external`: the desktop is told by POST, and posts to us, instead of reading our store. `reroute`: for what
+        causes a text of the first account goes to the second."""
         self.clock = ManualClock()
         self.network = ScriptedNetwork()
         self.meter = CountingMeter()
@@ -428,8 +432,14 @@ class World:
             public_url="https://bridge.example",
             link_key=b"k" * 32,
             accounts={
-                "plain": Account(name="plain", adapter=carrier or PlainCarrier(), verification=verification),
-                "second": Account(name="second", adapter=PlainCarrier(secret="other")),
+                "plain": Account(
+                    name="plain",
+                    adapter=carrier or PlainCarrier(),
+                    verification=verification,
+                    reroute="second" if reroute else "",
+                    reroute_causes=frozenset(reroute),
+                ),
+                "second": Account(name="second", adapter=second or PlainCarrier(secret="other", host="second.example")),
             },
             senders={
                 OUR_NUMBER: Sender(

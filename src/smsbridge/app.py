@@ -369,6 +369,8 @@ def accounts_of(loaded: Loaded) -> dict[str, Account]:
             rate_per_s=section.rate,
             burst=section.burst,
             lookup=section.lookup,
+            reroute=section.reroute,
+            reroute_causes=frozenset(section.reroute_causes if section.reroute else ()),
         )
         for name, section in loaded.settings.carriers.items()
     }

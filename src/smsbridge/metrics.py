@@ -89,6 +89,11 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "notices_total": Metric(kind="counter", help="Notices raised.", labels=("kind",)),
     "suppressed_sends_total": Metric(kind="counter", help="Texts refused at once, by cause.", labels=("reason",)),
+    "rerouted_total": Metric(
+        kind="counter",
+        help="Texts that an account did not take and its second one was given.",
+        labels=("carrier", "through", "cause"),
+    ),
     "joined_texts_total": Metric(
         kind="counter",
         help="Long texts that came in parts: whole, or incomplete because a part did not come in time.",

@@ -306,6 +306,18 @@ NO_SENDERS = GOOD.partition("[[")[0]
         (GOOD + 'folder = "x"', ":11: senders.0.folder: there is no such key in [senders.0]. There are: number, "),
         ("folder = 3\n" + GOOD, ":1: folder: there is no such key. Did you mean data_dir?"),
         (GOOD.replace(".twilio]", ".Twilio]"), ":3: carriers.Twilio: the name must be lower case letters, digits"),
+        (
+            GOOD.replace("[[senders]]", 'reroute = "twilio"\n[[senders]]'),
+            ":8: carriers.twilio.reroute: is this account itself. Name another one.",
+        ),
+        (
+            GOOD.replace("[[senders]]", 'reroute = "twlio"\n[[senders]]'),
+            ":8: carriers.twilio.reroute: there is no carrier account 'twlio'. Did you mean twilio?",
+        ),
+        (
+            GOOD.replace("[[senders]]", 'reroute_causes = ["auth", "opted_out"]\n[[senders]]'),
+            ":8: carriers.twilio.reroute_causes.1: must be a cause that another account can be free of: auth, balance,",
+        ),
         ("a = [", ":1: TOML: Invalid value (at end of document). See https://toml.io."),
         ("a = 1\na = 2", ":2: TOML: Cannot overwrite a value (at "),
     ],

@@ -95,6 +95,7 @@ def test_what_is_only_possible_sounds_so_and_is_no_error(language: str, kind: No
         NoticeKind.ATTACHMENT_PROBLEM,
         NoticeKind.TEXT_WITHHELD,
         NoticeKind.DELAYED,
+        NoticeKind.REROUTED,
     }
     for why in WHYS:
         words = write(language, kind, why, Certainty.POSSIBLE, **FACTS)
@@ -116,6 +117,7 @@ def test_the_severities_are_those_of_the_desk() -> None:
     assert {kind for kind, severity in certain.items() if severity is Severity.INFO} == {
         NoticeKind.OPTED_IN,
         NoticeKind.DELAYED,
+        NoticeKind.REROUTED,
     }
     assert {kind for kind, severity in certain.items() if severity is Severity.WARNING} == {
         NoticeKind.DELIVERY_UNCERTAIN,

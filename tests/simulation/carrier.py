@@ -42,6 +42,7 @@ class Taken:
     body: str
     callback: str
     at_s: float
+    account: str
     status: str = "queued"
     code: int = 0
 
@@ -55,6 +56,7 @@ class Text:
     to: str
     body: str
     at_s: float
+    account: str
     may_be_given_up: bool
     """The bridge looks after its list: it comes by that if it cannot be posted."""
     status: str = "received"
@@ -63,8 +65,11 @@ class Text:
 
 @dataclass
 class Carrier:
+    """What it took and brought stands in ledgers that two carriers of one bridge share."""
+
     world: World
     name: str = "carrier"
+    account: str = "twilio"
     host: str = "api.twilio.com"
     taken: dict[str, Taken] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -81,7 +86,7 @@ class Carrier:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         ref = dict(parse_qsl(urlsplit(form["StatusCallback"]).query))["ref"]
         self.asked.append(ref)
-        self.world.tell("carrier", f"is asked to send {ref} to {form['To']}: {fate}")
+        self.world.tell(self.name, f"is asked to send {ref} to {form['To']}: {fate}")
         match fate:
             case Fate.BUSY:
                 wait_s = self.world.random.choice((1, 5, 30))
@@ -99,6 +104,7 @@ class Carrier:
             body=form["Body"],
             callback=form["StatusCallback"],
             at_s=self.world.now_s,
+            account=self.account,
         )
         self.taken[text.sid] = text
         created = _answer(201, self._resource(text))
@@ -117,9 +123,11 @@ class Carrier:
         found = [
             self._resource(text)
             for text in sorted(everything, key=lambda text: text.at_s, reverse=True)
-            if text.to == wanted["To"] and text.sender == wanted.get("From", text.sender)
+            if text.account == self.account
+            and text.to == wanted["To"]
+            and text.sender == wanted.get("From", text.sender)
         ]
-        self.world.tell("carrier", f"lists {len(found)} texts to {wanted['To']}")
+        self.world.tell(self.name, f"lists {len(found)} texts to {wanted['To']}")
         return _answer(200, {"messages": found, "next_page_uri": None})
 
     def _resource(self, text: Taken | Text) -> dict[str, Any]:
@@ -149,7 +157,7 @@ class Carrier:
         chance = self.world.random
         text.status, text.code = status, code
         if not self.world.is_calm and chance.random() < 0.1:
-            self.world.tell("carrier", f"{text.ref} is {status}, and nobody is told")
+            self.world.tell(self.name, f"{text.ref} is {status}, and nobody is told")
             return
         form = {
             "MessageSid": text.sid,
@@ -160,7 +168,7 @@ class Carrier:
         } | ({"ErrorCode": str(code)} if code else {})
         what, key = f"the receipt {status} of {text.ref}", f"{text.sid}:{status}:{code or ''}"
         # Without our reference, as a callback configured on the number has none: then only the sid tells whose it is.
-        url = chance.choice((text.callback, text.callback, self.world.hook("carriers/twilio/status")))
+        url = chance.choice((text.callback, text.callback, self.world.hook(f"carriers/{self.account}/status")))
         for _ in range(chance.choice((1, 1, 1, 2))):
             late_s = chance.choice((0.0, 0.0, 0.1, 3.0, 60.0))
             self.world.later(late_s, lambda: self._post(url, form, key, what))
@@ -174,12 +182,13 @@ class Carrier:
             to=to,
             body=body,
             at_s=world.now_s,
+            account=self.account,
             may_be_given_up=world.configuration["policy"].catch_up_every_ms > 0 and world.counts["listens"] > 0,
         )
         self.texts[text.sid] = text
         form = {"MessageSid": text.sid, "AccountSid": ACCOUNT_SID, "From": sender, "To": to, "Body": body}
         form["NumMedia"] = "0"
-        url, what = world.hook("carriers/twilio"), f"the text {body!r}"
+        url, what = world.hook(f"carriers/{self.account}"), f"the text {body!r}"
         for _ in range(world.random.choice((1, 1, 1, 2))):
             late_s = world.random.choice((0.0, 0.0, 0.0, 2.0))
             world.later(late_s, lambda: self._post(url, form, text.sid, what))
@@ -191,7 +200,7 @@ class Carrier:
             if response is not None and response.ok:
                 self.acknowledged.add(key)
             elif key in self.texts and self.texts[key].may_be_given_up and self.world.random.random() < 0.5:
-                self.world.tell("carrier", f"posts {what} no more")
+                self.world.tell(self.name, f"posts {what} no more")
             else:
                 again_s = self.world.random.choice((0.5, 5.0, 20.0))
                 self.world.later(again_s, lambda: self._post(url, form, key, what))
@@ -202,7 +211,7 @@ class Carrier:
             ("X-Twilio-Signature", sign(url, pairs, TOKEN)),
         ]
         request = Request(method="POST", url=url, headers=Headers(headers), body=write_form(pairs))
-        self.world.post("carrier", request, what, hear)
+        self.world.post(self.name, request, what, hear)
 
 
 def _answer(status: int, body: dict[str, Any], *headers: tuple[str, str]) -> Response:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LEGAL: Final = {(str(before), str(after)) for row in MOVES.values() for before, after in row.items()}
 FAILED: Final = ("failed", "undelivered")
 _TOLD: Final = ",".join(f"'{each}'" for each in sorted(TOLD_TO_DESKTOPS))
-_NOT_OF_A_FAILURE: Final = "('delayed', 'delivery_uncertain', 'opted_in')"
+_NOT_OF_A_FAILURE: Final = "('delayed', 'delivery_uncertain', 'opted_in', 'rerouted')"
 
 ALWAYS: Final = {
     "one text of a carrier is one message": """
@@ -188,6 +188,10 @@ class Witness:
         """No text leaves twice unless a person said so."""
         taken = Counter(text.ref for text in self._world.carrier.taken.values())
         _must_be_empty("one try is one text", [ref for ref, count in taken.items() if count > 1])
+        takers: dict[str, set[str]] = defaultdict(set)
+        for text in self._world.carrier.taken.values():
+            takers[text.ref.partition(".")[0]].add(text.account)
+        _must_be_empty("one carrier has a text, and no other", [key for key, some in takers.items() if len(some) > 1])
         of_part: dict[str, list[int]] = defaultdict(list)
         for ref in taken:
             part, _, number = ref.rpartition(".")

@@ -1,4 +1,4 @@
-"""The simulation notices: eight bugs, each put in on purpose, and each found within a bounded number of seeds.
+"""The simulation notices: nine bugs, each put in on purpose, and each found within a bounded number of seeds.
 
 These are the mistakes that bridges like this one are known to make. A harness that does not find them would say
 nothing by finding none.
@@ -79,6 +79,11 @@ def sends_again_what_is_uncertain(patch: Patch) -> None:
     patch.setattr(sending, "read_outcome", read_boldly)
 
 
+def gives_the_second_account_what_the_first_may_have(patch: Patch) -> None:
+    patch.setattr(world, "TWO_ACCOUNTS", 1.0)
+    sends_again_what_is_uncertain(patch)
+
+
 def believes_the_last_receipt(patch: Patch) -> None:
     said = {move: status for status, move in REPORT.items()}
 
@@ -131,7 +136,8 @@ BUGS: Final[tuple[tuple[Callable[[Patch], None], set[str]], ...]] = (
     (acknowledges_before_the_commit, {"what was acknowledged is there"}),
     (does_not_wait_for_the_disk, {"what was acknowledged is there"}),
     (does_not_look_at_the_token, {"a lane runs one job at a time", "a part is sending only while its job runs"}),
-    (sends_again_what_is_uncertain, {"no text is sent twice"}),
+    (sends_again_what_is_uncertain, {"no text is sent twice", "one carrier has a text, and no other"}),
+    (gives_the_second_account_what_the_first_may_have, {"one carrier has a text, and no other"}),
     (believes_the_last_receipt, {"a status moves along the table"}),
     (checks_and_then_inserts, {"one text of a carrier is one message"}),
     (raises_the_notice_in_a_transaction_of_its_own, {"a failure is told in the commit that makes it one"}),

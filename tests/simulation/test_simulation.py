@@ -78,6 +78,7 @@ def test_the_worlds_are_not_dull() -> None:
         "posts the text",
         "no more",
         "lists 1 texts",
+        "backup   is asked to send",
     )
     happened = {trouble: stories.count(trouble) for trouble in troubles}
     print(happened)

@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from smsbridge.carriers.twilio import Twilio
 from smsbridge.contracts.bridge import Account, DesktopAccount, Policy, Sender
 from smsbridge.contracts.store import StoreUnavailable
 from smsbridge.desktops.webhook import WebhookDesktop
+from smsbridge.domain.cause import Cause
 from smsbridge.flows import upkeep
 from smsbridge.flows.desktop import accept_desktop_webhook
 from smsbridge.flows.inbound import accept_webhook
@@ -47,6 +48,9 @@ PUBLIC_URL: Final = "https://bridge.example"
 SENDERS: Final = ("+15005550006", "+15005550010")
 HOW_MANY: Final = (1, 1, 1, 2)
 """How many processes a bridge has; those of one bridge share the database."""
+TWO_ACCOUNTS: Final = 0.3
+"""How many bridges have a second account for what the first does not take."""
+BACKUP_HOST: Final = "backup.example"
 CALM_S: Final = 1_600
 """How long all is well at the end, unless the bridge comes to rest before: longer than any wait of the bridge in this
 configuration."""
@@ -91,8 +95,12 @@ class World:
         self.running: list[Attempt] = []
         self.length_s = chance.choice((20.0, 80.0, 300.0))
         self.carrier = carrier.Carrier(self)
+        self.backup = replace(self.carrier, name="backup", account="backup", host=BACKUP_HOST)
+        """For what the first certainly does not have, where the bridge of this world has a second account."""
         self.desktop = desktop.Desktop(self)
         self.configuration = _configuration(chance)
+        if random.Random(f"second account {seed}").random() < TWO_ACCOUNTS:
+            _add_second_account(self.configuration)
         self._numbers = itertools.count()
         self._agenda: list[tuple[float, int, Callable[[], Any]]] = []
         self._folder = folder
@@ -232,7 +240,7 @@ class World:
 
     def far_end(self, url: str) -> FarEnd:
         host = urlsplit(url).hostname
-        return next(each for each in (self.carrier, self.desktop) if each.host == host)
+        return next(each for each in (self.carrier, self.backup, self.desktop) if each.host == host)
 
     def hook(self, path: str) -> str:
         return f"{PUBLIC_URL}/hooks/{path}"
@@ -261,7 +269,8 @@ class World:
         """The HTTP edge: what it answers has left for good, though it may not arrive."""
         try:
             if "/hooks/carriers/" in request.url:
-                report = await accept_webhook(process.bridge, "twilio", request)
+                account = urlsplit(request.url).path.split("/")[3]
+                report = await accept_webhook(process.bridge, account, request)
             else:
                 report = await accept_desktop_webhook(process.bridge, "agents", request)
             response = report.response
@@ -337,3 +346,15 @@ def _configuration(chance: random.Random) -> dict[str, Any]:
             catch_up_every_ms=chance.choice((0, 0, 0, 120_000)),
         ),
     }
+
+
+def _add_second_account(configuration: dict[str, Any]) -> None:
+    accounts = configuration["accounts"]
+    second = replace(
+        accounts["twilio"].adapter, api_url=f"https://{BACKUP_HOST}", webhook=f"{PUBLIC_URL}/hooks/carriers/backup"
+    )
+    causes = frozenset({Cause.CARRIER_OUTAGE, Cause.AUTH, Cause.RATE_LIMITED})
+    accounts["twilio"] = replace(accounts["twilio"], reroute="backup", reroute_causes=causes)
+    accounts["backup"] = replace(
+        accounts["twilio"], name="backup", adapter=second, reroute="", reroute_causes=frozenset()
+    )

@@ -220,6 +220,16 @@ async def test_a_job_hurried_while_the_one_before_it_ends_is_due(one: PostgresSt
     assert await one.read(lambda tx: tx.next_due_ms("queue")) == NOW
 
 
+async def test_a_job_moved_while_the_one_before_it_ends_is_claimed_from_its_new_queue(
+    one: PostgresStore, other: PostgresStore
+) -> None:
+    await one.write(lambda tx: tx.enqueue(made.job("first")))
+    await one.write(lambda tx: tx.enqueue(made.job("moved")))
+    (first,) = await one.write(claim)
+    await at_once((one, lambda tx: tx.close_job(first)), (other, lambda tx: tx.move_jobs("lane", "moved", "other")))
+    assert await one.read(lambda tx: (tx.next_due_ms("queue"), tx.next_due_ms("other"))) == (None, NOW)
+
+
 async def test_a_job_dropped_while_the_one_before_it_ends_leaves_no_lane(
     url: str, one: PostgresStore, other: PostgresStore
 ) -> None:

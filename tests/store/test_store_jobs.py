@@ -29,6 +29,10 @@ async def claimed(store: Store, at_ms: int = NOW) -> list[Job]:
     return await store.write(lambda tx: claim(tx, at_ms))
 
 
+async def claimed_from(store: Store, queue: str) -> list[Job]:
+    return await store.write(lambda tx: tx.claim(queue, now_ms=NOW, lease_until_ms=NOW + 60_000, limit=100))
+
+
 async def test_only_heads_that_are_due_are_claimed_longest_due_first(store: Store) -> None:
     await put(store, "b1", "b2", lane="b", due_at_ms=NOW - 1)
     await put(store, "a1", "a2", lane="a", due_at_ms=NOW - 2)
@@ -171,6 +175,26 @@ async def test_waiting_work_is_taken_out_or_hurried_but_not_what_runs(store: Sto
     await put(store, "held", lane="c", due_at_ms=NOW + 100)
     await store.write(lambda tx: tx.expedite("c", "held", NOW))
     assert [job.ref for job in await claimed(store)] == ["held"]
+
+
+async def test_work_that_moves_to_another_queue_keeps_its_place(store: Store) -> None:
+    await put(store, "running", "next", "last", lane="a")
+    await put(store, "alone", lane="b")
+    (running, alone) = await claimed(store)
+    for lane, ref in (("a", "running"), ("a", "last"), ("b", "alone")):
+        await store.write(lambda tx, lane=lane, ref=ref: tx.move_jobs(lane, ref, "other"))
+    assert await claimed_from(store, "other") == [], "what is claimed stays with whoever has it"
+    assert await store.write(lambda tx: tx.postpone_job(running, NOW, counts=False))
+    assert await store.write(lambda tx: tx.close_job(alone))
+    for queue, ref in (("other", "running"), ("queue", "next"), ("other", "last")):
+        assert await claimed_from(store, "other" if queue == "queue" else "queue") == []
+        (job,) = await claimed_from(store, queue)
+        assert (job.ref, job.queue) == (ref, queue)
+        assert await store.write(lambda tx, job=job: tx.close_job(job))
+    await put(store, "head", "behind", lane="c")
+    await store.write(lambda tx: tx.move_jobs("c", "head", "other"))
+    assert await claimed(store) == []
+    assert [job.ref for job in await claimed_from(store, "other")] == ["head"]
 
 
 async def test_what_waits_is_counted_in_lanes(store: Store) -> None:

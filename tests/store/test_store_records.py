@@ -307,6 +307,7 @@ async def test_messages_come_back_as_they_were_and_change(store: Store) -> None:
         sent_at_ms=NOW + 1,
         delivered_at_ms=NOW + 2,
         give_up_at_ms=None,
+        rerouted_from="plain",
     )
     await store.write(lambda tx: tx.update_message(changed))
     assert await store.read(lambda tx: tx.message("msg_1")) == changed
@@ -378,6 +379,7 @@ async def test_parts_come_back_in_order_and_change(store: Store) -> None:
         cause=Cause.UNKNOWN,
         evidence=Evidence(code="1", text="x" * 600, http_status=500),
         absent_since_ms=NOW,
+        maybe_taken=True,
     )
     await store.write(lambda tx: tx.update_part(MessageId("msg_1"), changed))
     kept = (await store.read(lambda tx: tx.parts_of(["msg_1", "msg_2"])))[MessageId("msg_1")]

@@ -83,6 +83,7 @@ def cross_check(settings: Settings, findings: Findings) -> None:
         findings.add("carriers", "there is no carrier account.", "Add a table [carriers.<name>], as [carriers.twilio].")
     elif not settings.senders:
         findings.add("senders", "there is no number to text from or to.", "Add a table [[senders]].")
+    _check_reroutes(settings, findings)
     if settings.interactions.desktop not in settings.desktops:
         _no_such(findings, "interactions.desktop", "desktop", settings.interactions.desktop, settings.desktops)
     numbers: list[str] = []
@@ -206,6 +207,14 @@ def _check_sender(settings: Settings, sender: SenderSection, where: str, others:
         _no_such(findings, f"{where}.carrier", "carrier account", sender.carrier, settings.carriers)
     if sender.desktop and sender.desktop not in settings.desktops:
         _no_such(findings, f"{where}.desktop", "desktop", sender.desktop, settings.desktops)
+
+
+def _check_reroutes(settings: Settings, findings: Findings) -> None:
+    for name, account in settings.carriers.items():
+        if account.reroute == name:
+            findings.add(f"carriers.{name}.reroute", "is this account itself.", "Name another one.")
+        elif account.reroute and account.reroute not in settings.carriers:
+            _no_such(findings, f"carriers.{name}.reroute", "carrier account", account.reroute, settings.carriers)
 
 
 def _check_public_url(url: str, findings: Findings) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Secret
 
 from smsbridge.contracts.bridge import DeskPolicy, Policy, Retention
 from smsbridge.domain.brake import BrakePolicy
+from smsbridge.domain.cause import OF_THE_ACCOUNT, Cause
 from smsbridge.domain.notices import CATALOGUES
 from smsbridge.domain.retry import RetryPolicy
 
@@ -352,6 +353,16 @@ class RetentionSection(Section):
     answers: Duration = Field(default=7 * DAY_MS, description="The answers to requests with an Idempotency-Key.")
 
 
+def read_account_cause(value: object) -> object:
+    if value not in OF_THE_ACCOUNT:
+        known = ", ".join(sorted(OF_THE_ACCOUNT))
+        raise ValueError(f"must be a cause that another account can be free of: {known}")
+    return value
+
+
+AccountCause = Annotated[Cause, BeforeValidator(read_account_cause)]
+
+
 class CarrierSection(BaseModel):
     """One account at a carrier; the name is the last part of its webhook's path.
 
@@ -378,6 +389,16 @@ class CarrierSection(BaseModel):
     burst: int = Field(default=1, ge=1, le=10_000, description="Segments that may leave at once after a pause.")
     lookup: bool = Field(
         default=False, description="Ask the carrier about unknown numbers. Most carriers charge for it."
+    )
+    reroute: str = Field(
+        default="",
+        description="The account that is given a text which this one certainly does not have, for one of "
+        "reroute_causes (docs/operations/several-carriers.md).",
+    )
+    reroute_causes: tuple[AccountCause, ...] = Field(
+        default=(Cause.CARRIER_OUTAGE, Cause.AUTH, Cause.BALANCE),
+        min_length=1,
+        description="What is the account's own fault, so that another may do better.",
     )
 
 

@@ -318,7 +318,9 @@ def _hide_secrets(values: dict[str, Any]) -> None:
         store["url"] = Secret(store["url"])
 
 
-_OUR_KEYS: Final = frozenset({"type", "verification", "timeout", "concurrency", "lookup", "default_sender"})
+_OUR_KEYS: Final = frozenset(
+    {"type", "verification", "timeout", "concurrency", "lookup", "reroute", "reroute_causes", "default_sender"}
+)
 
 
 def _tables(values: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from smsbridge.contracts.network import Blobs, Imaging, Network
 from smsbridge.contracts.spool import Spool
 from smsbridge.contracts.store import Store
 from smsbridge.domain.brake import BrakePolicy
+from smsbridge.domain.cause import Cause
 from smsbridge.domain.retry import RetryPolicy
 
 Verification = Literal["enforce", "report", "off"]
@@ -36,6 +37,9 @@ class Account:
     burst: int = 1
     lookup: bool = False
     """Ask the carrier's lookup about unknown numbers; it costs money at most carriers."""
+    reroute: str = ""
+    """The account that is given what this one certainly does not have, for one of `reroute_causes`."""
+    reroute_causes: frozenset[Cause] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

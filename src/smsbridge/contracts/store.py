@@ -601,6 +601,10 @@ class JobsTx(Protocol):
         """A waiting job that need not wait any longer."""
         ...
 
+    def move_jobs(self, lane: str, ref: str, queue: str) -> None:
+        """To another queue; they keep their place in the lane. One that is claimed moves once it is closed."""
+        ...
+
     def drop_jobs(self, lane: str, ref: str) -> int:
         """Takes waiting (not claimed) jobs out; returns how many."""
         ...

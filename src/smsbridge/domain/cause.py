@@ -38,5 +38,15 @@ WRONG_SENDER = frozenset(
 NOT_CAPABLE = frozenset({Cause.INVALID_NUMBER, Cause.NOT_MOBILE})
 """The contact's number cannot receive texts at all."""
 
+OF_THE_ACCOUNT = WRONG_SENDER | {
+    Cause.RATE_LIMITED,
+    Cause.QUEUE_FULL,
+    Cause.AUTH,
+    Cause.BALANCE,
+    Cause.PERMISSION_OR_REGION,
+    Cause.CARRIER_OUTAGE,
+}
+"""At another account it may be otherwise: the contact, their phone and the text are not at fault."""
+
 PASSING = frozenset({Cause.RATE_LIMITED, Cause.QUEUE_FULL, Cause.CARRIER_OUTAGE})
 """Passes by itself: worth waiting for."""

@@ -125,6 +125,8 @@ class Part:
     evidence: Evidence = NO_EVIDENCE
     absent_since_ms: int | None = None
     """Since when the carrier, asked for this try, says that it does not have it."""
+    maybe_taken: bool = False
+    """Of this try or an earlier one a carrier has said that it took it, or nobody knows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,6 +179,8 @@ class Message:
     give_up_at_ms: int | None = None
     quick_reply: bool = False
     """Written to a contact and not into an interaction: it opens, reactivates and takes none, and is counted apart."""
+    rerouted_from: str = ""
+    """The account that did not take it, once it was given to that account's second one."""
 
 
 class NoticeKind(StrEnum):
@@ -193,6 +197,7 @@ class NoticeKind(StrEnum):
     TEXT_WITHHELD = "text_withheld"
     CONTENT_REJECTED = "content_rejected"
     DELAYED = "delayed"
+    REROUTED = "rerouted"
     SERVICE_PROBLEM = "service_problem"
 
 

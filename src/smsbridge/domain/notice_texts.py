@@ -280,6 +280,11 @@ ENGLISH: Final = Catalogue(
             advice="There is nothing to do; you will see here how it ends.",
             admin="The carrier is down or out of reach. Check its status page and our network.",
         ),
+        (NoticeKind.REROUTED, None): NoticeTexts(
+            text="Texts go another way. The usual carrier does not take them just now, so a second one is used.",
+            advice="There is nothing to do; you will see here how it ends.",
+            admin="The account's second one (`reroute`) was given the text. See why the first did not take it.",
+        ),
         # --- the administrator's business
         (NoticeKind.SERVICE_PROBLEM, None): NoticeTexts(
             text="Nothing can be sent from [{sender}|this number] now. Our account at the carrier has a problem.",

@@ -102,7 +102,7 @@ def notice_for(cause: Cause, *, waiting: bool = False) -> NoticeKind:
 
 def _severity(kind: NoticeKind, certainty: Certainty) -> Severity:
     match kind:
-        case NoticeKind.OPTED_IN | NoticeKind.DELAYED:
+        case NoticeKind.OPTED_IN | NoticeKind.DELAYED | NoticeKind.REROUTED:
             return Severity.INFO
         case (
             NoticeKind.OPTED_OUT

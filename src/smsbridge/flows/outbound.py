@@ -40,6 +40,7 @@ from smsbridge.flows import interactions, lanes
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
+from smsbridge.flows.rerouting import leave_open_circuit
 from smsbridge.flows.resources import status_detail
 from smsbridge.wire.http import NO_WEB_ADDRESS, is_web_address
 
@@ -162,7 +163,7 @@ def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None
     for kind in (lanes.SETTLE, lanes.PREPARE):
         tx.drop_jobs(f"{kind}:{message.id}", message.id)
     _set_going(tx, bridge, message)
-    return _restate(tx, bridge, message, parts)
+    return leave_open_circuit(tx, bridge, _restate(tx, bridge, message, parts))
 
 
 def send_system_text(tx: Tx, bridge: Bridge, interaction: Interaction, text: str, *, why: str) -> None:
@@ -493,7 +494,7 @@ def _queue(
     tx.touch_interaction(interaction.id, now_ms)
     tell_of_message(tx, bridge, EventType.MESSAGE_CREATED, message, interaction.desktop)
     _set_going(tx, bridge, message)
-    return message
+    return leave_open_circuit(tx, bridge, message)
 
 
 def _set_going(tx: Tx, bridge: Bridge, message: Message) -> None:

@@ -142,6 +142,7 @@ def _move(
         part,
         status=status,
         carrier_message_id=carrier_message_id,
+        maybe_taken=True,
         cause=report.cause if changed else part.cause,
         evidence=report.evidence if changed else part.evidence,
     )

@@ -54,6 +54,7 @@ def _message(bridge: Bridge, shown: Message, parts: Sequence[Part], attachments:
         "conversation_id": shown.conversation_id,
         "contact_id": shown.contact_id,
         "carrier": shown.account,
+        "rerouted_from": shown.rerouted_from or None,
         "from": shown.contact_number if inbound else shown.sender,
         "to": shown.sender if inbound else shown.contact_number,
         "text": shown.text,

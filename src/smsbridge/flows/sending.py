@@ -33,6 +33,7 @@ from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
 from smsbridge.flows.receipts import Report, apply_report, settle_message, write_part_ref
+from smsbridge.flows.rerouting import reroute, second_account
 from smsbridge.flows.restoring import is_from_before_restore, is_sending_paused
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed, Response
 
@@ -48,6 +49,8 @@ class Sending:
     outbound: OutboundPart
     is_last: bool
     """No part waits behind this one."""
+    second: Account | None
+    """Who may be given it if this account does not take it."""
 
     @property
     def target(self) -> PartRef:
@@ -96,6 +99,7 @@ def begin_send(bridge: Bridge) -> Callable[[Tx, Job], Sending | JobEnd]:
             account=account,
             outbound=_outbound(tx, bridge, message, started),
             is_last=all(each.status is not Status.QUEUED for each in others),
+            second=second_account(tx, bridge, message, others),
         )
 
     return begin
@@ -130,11 +134,15 @@ async def send(bridge: Bridge, sending: Sending) -> JobEnd:
         target = sending.job.queue if outcome.scope is Scope.ACCOUNT else lanes.sender_target(sending.message.sender)
         until_ms = hold_until_ms(bridge, outcome, bridge.policy.send_retry.first_s)
         end = holding(end, target, until_ms, f"{outcome.cause} {outcome.evidence.code}".strip())
+    if account.reroute_causes:
+        end = _hurrying(end, bridge, sending.job)
     return observing(end, bridge, sending.job, sign_of(performed), reason_of(performed))
 
 
 def _end(bridge: Bridge, sending: Sending, outcome: SendOutcome, facts: dict[str, object]) -> JobEnd:
     match outcome:
+        case RetryLater() | Rejected() if sending.second and outcome.cause in sending.account.reroute_causes:
+            return _go_another_way(bridge, sending, sending.second, outcome, facts)
         case Accepted():
 
             def record(tx: Tx) -> None:
@@ -156,6 +164,38 @@ def _end(bridge: Bridge, sending: Sending, outcome: SendOutcome, facts: dict[str
                 return Done(write=record_doubt, facts=facts)
             # A receipt may have come before the answer got lost: then there is no doubt, and the next part goes.
             return Later(due_at_ms=bridge.now_ms(), counts=False, write=record_doubt, facts=facts)
+
+
+def _go_another_way(
+    bridge: Bridge, sending: Sending, second: Account, outcome: RetryLater | Rejected, facts: dict[str, object]
+) -> JobEnd:
+    """To the second account, at once: the first has not taken it and is the one at fault."""
+
+    def write(tx: Tx) -> None:
+        _release(
+            tx,
+            bridge,
+            sending.message.id,
+            lambda part: replace(part, cause=outcome.cause, evidence=outcome.evidence),
+        )
+        note_code(tx, bridge, sending.account.name, outcome.evidence)
+        current = tx.message(sending.message.id)
+        if current is not None and current.status is Status.QUEUED:  # no receipt came first, and nobody took it back
+            reroute(tx, bridge, current, second, outcome.cause, outcome.evidence)
+
+    facts = {**facts, "outcome": "rerouted", "through": second.name}
+    return Later(due_at_ms=bridge.now_ms(), counts=False, write=write, facts=facts)
+
+
+def _hurrying(end: JobEnd, bridge: Bridge, job: Job) -> JobEnd:
+    """The same end; what waits behind a circuit that is open now is looked after at once (flows/rerouting.py)."""
+
+    def write(tx: Tx) -> None:
+        end.write(tx)
+        if tx.brake(job.queue).is_open:
+            tx.expedite(lanes.UPKEEP, "", bridge.now_ms())
+
+    return replace(end, write=write)
 
 
 def _asks_for_time(outcome: RetryLater) -> bool:
@@ -219,7 +259,9 @@ def doubt(tx: Tx, bridge: Bridge, message: Message, part: Part, reason: str) -> 
     for each in tx.parts(message.id):
         moved = each
         if each.number == part.number:
-            moved = replace(each, status=advance(each.status, Move.DOUBT), evidence=Evidence(text=reason))
+            moved = replace(
+                each, status=advance(each.status, Move.DOUBT), maybe_taken=True, evidence=Evidence(text=reason)
+            )
             tx.update_part(message.id, moved)
         parts.append(moved)
     if any(each.status is Status.UNCERTAIN for each in parts):

@@ -9,7 +9,7 @@ from typing import Final
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job, JobEnd, Later, NewJob
 from smsbridge.contracts.store import Tx
-from smsbridge.flows import agents, confirming, interactions, lanes, waiting
+from smsbridge.flows import agents, confirming, interactions, lanes, rerouting, waiting
 
 EVERY_MS: Final = 30_000
 UNUSED_MS: Final = 86_400_000
@@ -56,6 +56,7 @@ async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
     ended = await _all(bridge, lambda tx: interactions.end_idle(tx, bridge))
     unconfirmed = await _all(bridge, lambda tx: confirming.look_for_unconfirmed(tx, bridge))
     overdue = await _all(bridge, lambda tx: waiting.give_up_overdue(tx, bridge))
+    rerouted = await _all(bridge, lambda tx: rerouting.reroute_waiting(tx, bridge))
     delayed = await _all(bridge, lambda tx: waiting.tell_of_brakes(tx, bridge))
     absent = await bridge.store.write(lambda tx: agents.stand_down_absent(tx, bridge))
     trimmed = await _all(bridge, lambda tx: _trim(tx, bridge))
@@ -70,6 +71,7 @@ async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
             "ended": ended,
             "unconfirmed": unconfirmed,
             "overdue": overdue,
+            "rerouted": rerouted,
             "delayed": delayed,
             "absent": absent,
             "trimmed": trimmed,

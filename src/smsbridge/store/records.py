@@ -238,6 +238,7 @@ def read_message(row: Row) -> Message:
         delivered,
         give_up,
         is_quick_reply,
+        rerouted_from,
     ) = row
     return Message(
         id=identifier,
@@ -266,6 +267,7 @@ def read_message(row: Row) -> Message:
         delivered_at_ms=delivered,
         give_up_at_ms=give_up,
         quick_reply=bool(is_quick_reply),
+        rerouted_from=rerouted_from,
     )
 
 
@@ -298,11 +300,12 @@ def write_message(message: Message) -> Values:
         "delivered_at_ms": message.delivered_at_ms,
         "give_up_at_ms": message.give_up_at_ms,
         "is_quick_reply": int(message.quick_reply),
+        "rerouted_from": message.rerouted_from,
     }
 
 
 def read_part(row: Row) -> Part:
-    _message_id, number, text, status, tries, carrier_message_id, cause, evidence, absent_since_ms = row
+    _message_id, number, text, status, tries, carrier_message_id, cause, evidence, absent_since_ms, taken = row
     return Part(
         number=number,
         text=text,
@@ -312,6 +315,7 @@ def read_part(row: Row) -> Part:
         cause=_read_cause(cause),
         evidence=_read_evidence(evidence),
         absent_since_ms=absent_since_ms,
+        maybe_taken=bool(taken),
     )
 
 
@@ -326,6 +330,7 @@ def write_part(message_id: str, part: Part) -> Values:
         "cause": part.cause,
         "evidence": _write_evidence(part.evidence),
         "absent_since_ms": part.absent_since_ms,
+        "maybe_taken": int(part.maybe_taken),
     }
 
 

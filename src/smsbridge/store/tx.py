@@ -821,6 +821,12 @@ class SqlTx:
             if head is not None and head[1] == ref:
                 self._advance_lane(lane)
 
+    def move_jobs(self, lane: str, ref: str, queue: str) -> None:
+        if self._rows.run("move_jobs", {"lane": lane, "ref": ref, "queue": queue}):
+            head = self._rows.one("free_lane_with_head", {"lane": lane})
+            if head is not None and head[1] == ref:
+                self._advance_lane(lane)
+
     def drop_jobs(self, lane: str, ref: str) -> int:
         waiting = self._rows.all("waiting_jobs", {"lane": lane, "ref": ref})
         if not waiting:

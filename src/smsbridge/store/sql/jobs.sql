@@ -148,6 +148,11 @@ SELECT DISTINCT queue FROM lanes;
 --postgres WITH turn AS (UPDATE lanes SET queue = queue WHERE lane = :lane)
 UPDATE jobs SET due_at_ms = :now_ms WHERE lane = :lane AND ref = :ref AND is_running = 0 AND due_at_ms > :now_ms;
 
+-- name: move_jobs
+-- Meets in the lane as well.
+--postgres WITH turn AS (UPDATE lanes SET queue = queue WHERE lane = :lane)
+UPDATE jobs SET queue = :queue WHERE lane = :lane AND ref = :ref AND queue <> :queue;
+
 -- name: free_lane_with_head
 SELECT j.id, j.ref FROM lanes AS l JOIN jobs AS j ON j.lane = l.lane
 WHERE l.lane = :lane AND l.claimed_job = 0 ORDER BY j.id LIMIT 1;

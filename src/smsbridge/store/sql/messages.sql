@@ -1,8 +1,8 @@
 -- Messages with their parts and attachments, receipts, notices.
 
--- columns message: id, direction, conversation_id, interaction_id, contact_id, contact_number, sender, account, text, status, cause, carrier_message_id, agent_id, agent_name, client_reference, metadata, segments, encoding, units, has_media, held_for_media, carrier_at_ms, created_at_ms, sent_at_ms, delivered_at_ms, give_up_at_ms, is_quick_reply
--- columns m: m.id, m.direction, m.conversation_id, m.interaction_id, m.contact_id, m.contact_number, m.sender, m.account, m.text, m.status, m.cause, m.carrier_message_id, m.agent_id, m.agent_name, m.client_reference, m.metadata, m.segments, m.encoding, m.units, m.has_media, m.held_for_media, m.carrier_at_ms, m.created_at_ms, m.sent_at_ms, m.delivered_at_ms, m.give_up_at_ms, m.is_quick_reply
--- columns part: message_id, number, text, status, tries, carrier_message_id, cause, evidence, absent_since_ms
+-- columns message: id, direction, conversation_id, interaction_id, contact_id, contact_number, sender, account, text, status, cause, carrier_message_id, agent_id, agent_name, client_reference, metadata, segments, encoding, units, has_media, held_for_media, carrier_at_ms, created_at_ms, sent_at_ms, delivered_at_ms, give_up_at_ms, is_quick_reply, rerouted_from
+-- columns m: m.id, m.direction, m.conversation_id, m.interaction_id, m.contact_id, m.contact_number, m.sender, m.account, m.text, m.status, m.cause, m.carrier_message_id, m.agent_id, m.agent_name, m.client_reference, m.metadata, m.segments, m.encoding, m.units, m.has_media, m.held_for_media, m.carrier_at_ms, m.created_at_ms, m.sent_at_ms, m.delivered_at_ms, m.give_up_at_ms, m.is_quick_reply, m.rerouted_from
+-- columns part: message_id, number, text, status, tries, carrier_message_id, cause, evidence, absent_since_ms, maybe_taken
 -- columns attachment: id, message_id, position, direction, state, problem, reason, content_type, filename, size_bytes, sha256, thumbnail_sha256, source_url, created_at_ms
 -- columns receipt: account, key, carrier_message_id, part_ref, status, cause, evidence, carrier_at_ms, received_at_ms, message_id, part_number, applied
 -- columns notice: id, key, kind, cause, certainty, severity, text, admin_text, advice, interaction_id, conversation_id, contact_id, message_id, account, evidence, created_at_ms, acknowledged_at_ms
@@ -13,7 +13,7 @@ INSERT INTO messages ({message})
 VALUES (:id, :direction, :conversation_id, :interaction_id, :contact_id, :contact_number, :sender, :account, :text,
         :status, :cause, :carrier_message_id, :agent_id, :agent_name, :client_reference, :metadata, :segments,
         :encoding, :units, :has_media, :held_for_media, :carrier_at_ms, :created_at_ms, :sent_at_ms, :delivered_at_ms,
-        :give_up_at_ms, :is_quick_reply)
+        :give_up_at_ms, :is_quick_reply, :rerouted_from)
 ON CONFLICT DO NOTHING;
 
 -- name: has_inbound
@@ -26,7 +26,7 @@ SELECT {message} FROM messages WHERE id = :id;
 -- name: update_message
 UPDATE messages SET status = :status, cause = :cause, carrier_message_id = :carrier_message_id, account = :account,
        held_for_media = :held_for_media, sent_at_ms = :sent_at_ms, delivered_at_ms = :delivered_at_ms,
-       give_up_at_ms = :give_up_at_ms
+       give_up_at_ms = :give_up_at_ms, rerouted_from = :rerouted_from
 WHERE id = :id;
 
 -- name: list_messages
@@ -100,13 +100,14 @@ SELECT {part} FROM parts WHERE message_id IN ({ids}) ORDER BY message_id, number
 
 -- name: insert_part
 INSERT INTO parts ({part})
-VALUES (:message_id, :number, :text, :status, :tries, :carrier_message_id, :cause, :evidence, :absent_since_ms);
+VALUES (:message_id, :number, :text, :status, :tries, :carrier_message_id, :cause, :evidence, :absent_since_ms,
+        :maybe_taken);
 
 -- name: update_part
 -- Two parts that change at the same moment meet in their message: the later one sees what both add up to.
 --postgres WITH whole AS (UPDATE messages SET status = status WHERE id = :message_id)
 UPDATE parts SET status = :status, tries = :tries, carrier_message_id = :carrier_message_id, cause = :cause,
-       evidence = :evidence, absent_since_ms = :absent_since_ms
+       evidence = :evidence, absent_since_ms = :absent_since_ms, maybe_taken = :maybe_taken
 WHERE message_id = :message_id AND number = :number;
 
 -- name: link_carrier_id

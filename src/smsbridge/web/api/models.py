@@ -205,6 +205,9 @@ class Message(Resource):
     conversation_id: f.ConversationId
     contact_id: f.ContactId
     carrier: Annotated[str, Field(description="The carrier account, as it is named in the configuration.")]
+    rerouted_from: Annotated[
+        str | None, Field(description="The account that did not take it, before it was given to `carrier`.")
+    ]
     from_: Annotated[str, Field(alias="from")]
     to: str
     text: str

@@ -37,6 +37,7 @@ export const NOTICE_ICONS = {
   text_withheld: "triangle-alert",
   content_rejected: "triangle-alert",
   delayed: "clock-3",
+  rerouted: "radio-tower",
   service_problem: "plug",
 };
 

@@ -25,6 +25,7 @@ export function Message({ message, contact, isContinued, isContinuing, seq }) {
         : html`<span class="who">${contact.name ? firstWord(nameOf(contact)) : "Contact"}</span>`}
       <time datetime=${message.created_at}>${at(message.created_at)}</time>
       ${message.quick_reply && html`<span>Quick reply</span>`}
+      ${message.rerouted_from && html`<span>Through ${message.carrier}</span>`}
       ${isOut && html`<${StateWord} name=${status} message=${message} />`}
       ${isOut && status === "queued" && html`<button class="link" onClick=${() => acts.cancel(message)}>Cancel</button>`}
     </div>`}
