@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import planted
+from faults.gauges import memory_in_use
 
 CRASH_POINTS = (
     "accept_before_commit",
@@ -36,10 +37,13 @@ before the call, `answered` between the answer of the carrier and the closing tr
 FREEZE_POINT = "connecting"
 """Between the claim of a send and its first byte. Here the process is not killed: it stops, until somebody wakes it."""
 
+MEMORY_EVERY_S = 5.0
 
-def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any, bug: str) -> None:
+
+def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any, memory: Any, bug: str) -> None:
     """`crash_at` is nothing, `point`, or `point:3`, the third time. `clock_shift_ms` is shared with the
-    test. `bug` is the name of a mistake to be planted (planted.py)."""
+    test, and so is `memory`, where the process says what it has in use (gauges.memory_in_use). `bug` is the name of a
+    mistake to be planted (planted.py)."""
     with log.open("ab") as out:
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
@@ -56,7 +60,19 @@ def serve(config: Path, log: Path, crash_at: str, clock_shift_ms: Any, bug: str)
     app.SystemClock = _moved(app.SystemClock, clock_shift_ms)
     loaded = load(config, carriers=load_carriers(), desktops=load_desktops())
     set_up_logging(level=loaded.settings.log.level, style=loaded.settings.log.format)
-    sys.exit(asyncio.run(app.serve(loaded)))
+
+    async def served() -> int:
+        _tell_memory(asyncio.get_running_loop(), memory)
+        return await app.serve(loaded)
+
+    sys.exit(asyncio.run(served()))
+
+
+def _tell_memory(loop: asyncio.AbstractEventLoop, memory: Any) -> None:
+    """Now and then, for as long as the loop runs. A thread of its own would be one more to be counted."""
+    with contextlib.suppress(AttributeError):  # this C library does not tell, and the soak says so
+        memory[:] = memory_in_use()
+    loop.call_later(MEMORY_EVERY_S, _tell_memory, loop, memory)
 
 
 def plant(crash_at: str) -> None:

@@ -33,6 +33,7 @@ class Daemons:
         self._running: dict[int, BaseProcess] = {}
         self.clock_shift_ms: Any = _FORKS.Value("q", 0, lock=False)
         """How far the daemons' clocks are from the machine's, now and for those that start later."""
+        self._memory = [_FORKS.Array("q", 2, lock=False) for _ in range(count)]
         self.starts = 0
         self.bug = ""
         """A mistake that those which start from now on have (planted.py)."""
@@ -48,7 +49,9 @@ class Daemons:
 
     async def start(self, number: int = 0, *, crash_at: str = "") -> None:
         """Returns once it listens. A daemon with a point to crash at may be dead by then."""
-        values = (self._config(number), self._log(number), crash_at, self.clock_shift_ms, self.bug)
+        memory = self._memory[number]
+        memory[:] = (0, 0)
+        values = (self._config(number), self._log(number), crash_at, self.clock_shift_ms, memory, self.bug)
         daemon = _FORKS.Process(target=child.serve, args=values)
         daemon.start()
         self._running[number] = daemon
@@ -62,6 +65,11 @@ class Daemons:
         pid = self._running[number].pid
         assert pid is not None
         return pid
+
+    def memory_in_use(self, number: int = 0) -> tuple[int, int]:
+        """As the daemon said last (gauges.memory_in_use); nothing until it has."""
+        in_use_bytes, blocks = self._memory[number]
+        return in_use_bytes, blocks
 
     async def kill(self, number: int = 0) -> None:
         daemon = self._running.pop(number)

@@ -45,6 +45,8 @@ MAX_WAITING: Final = 5_000
 BATCH_S: Final = 0.010
 """How long one crowd may keep the event loop before it is committed."""
 READERS: Final = 3
+CACHE_KIB: Final = 16 * 1024
+"""Of pages that the writing connection keeps. It fills up with what is written, and then stays as it is."""
 _IDS_PER_QUERY: Final = 500
 _NEVER_GO_ON: Final = frozenset({"SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB"})
 """After these nothing that memory holds about the file can be trusted: the process must start anew."""
@@ -413,7 +415,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
         "wal_autocheckpoint = 1000",
         "journal_size_limit = 67108864",
         "mmap_size = 0",
-        "cache_size = -16384",
+        f"cache_size = -{CACHE_KIB}",
         "temp_store = MEMORY",
         "trusted_schema = OFF",
         "secure_delete = ON",  # what was erased must not lie in a free page
