@@ -41,8 +41,8 @@ MOST_IN_USE_MB_PER_H = 0.3
 MOST_BLOCKS_PER_H = 10_000
 """Of Python's small objects, some 80 bytes each. Cycles that wait for their collector make it go up and down."""
 MOST_RSS_MB_PER_H = 1.0
-"""While what is in use does not grow, what is resident is a high-water mark: freed memory lies in pieces between what is
-still used, and a thread has an arena of its own, which grows to the most that it ever needed at once."""
+"""While what is in use does not grow, what is resident is a high-water mark: freed memory lies in pieces between what
+is still used, and a thread has an arena of its own, which grows to the most that it ever needed at once."""
 MOST_FILES_PER_H = 5.0
 MOST_WAL_MB = 200.0
 
