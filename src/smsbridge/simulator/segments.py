@@ -14,9 +14,13 @@ _BASIC: Final = frozenset(
 _EXTENDED: Final = frozenset("\f^{}\\[~]|€")
 
 
+def is_gsm7(text: str) -> bool:
+    return all(char in _BASIC or char in _EXTENDED for char in text)
+
+
 def count_segments(text: str) -> int:
     """At least 1. A character of two units (an escape, a surrogate pair) is never cut in half."""
-    if all(char in _BASIC or char in _EXTENDED for char in text):
+    if is_gsm7(text):
         units, single, several = [2 if char in _EXTENDED else 1 for char in text], 160, 153
     else:
         units, single, several = [2 if ord(char) > 0xFFFF else 1 for char in text], 70, 67
