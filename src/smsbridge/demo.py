@@ -96,10 +96,11 @@ async def _run(
             carriers=load_carriers(),
             desktops=load_desktops(),
             environment={},
-            overrides={**_settings(folder, simulator, port), "store.url": options.store_url},
+            overrides={**demo_settings(folder, simulator, port), "store.url": options.store_url},
         ),
         listen=listen,
         more_routes=lambda bridge: DemoPages(bridge, simulator_url=simulator.url, kept=kept).routes(),
+        known_keys=simulator.write_keys(),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -227,7 +228,7 @@ def _line(exchange: Exchange) -> str:
     return f"  {exchange.direction:<18} {exchange.kind:<9} {status:<4} {exchange.ms:>5} ms  {exchange.summary}"
 
 
-def _settings(folder: Path, simulator: Simulator, port: int) -> dict[str, Any]:
+def demo_settings(folder: Path, simulator: Simulator, port: int) -> dict[str, Any]:
     """The configuration of the demo, by dotted key: short times, so that everything can be seen in a minute."""
     carrier = simulator.settings.carrier
     return {

@@ -194,6 +194,11 @@ class Dialect(ABC):
     def write_account(self) -> dict[str, Any]:
         """The account's table in the bridge's configuration, secrets included."""
 
+    def write_keys(self) -> Mapping[str, bytes]:
+        """The public keys of its signatures that lie at the carrier's own hosts, by address: nobody on this computer
+        can put them there, and no demo shall ask for them."""
+        return NOTHING
+
     # The API
 
     @abstractmethod

@@ -6,7 +6,7 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from aiohttp import web
@@ -38,7 +38,8 @@ STOP_GRACE_S: Final = 0.2
 class Simulator:
     """A carrier with its phones. Started once, stopped once; also an async context manager.
 
-    `clock` gives epoch seconds; `sleep` is used for every delay that the simulator makes on its own.
+    `clock` gives epoch seconds; `sleep` is used for every delay that the simulator makes on its own. Several of them
+    can share `samples`, which take a while to draw.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Simulator:
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        samples: Samples | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock
@@ -54,7 +56,7 @@ class Simulator:
         self._chance = random.Random(settings.seed)
         self._account = Account(settings, chance=self._chance, now=clock())
         self._faults = Faults(self._chance)
-        self._samples = Samples()
+        self._samples = samples or Samples()
         self._tasks = Tasks()
         self._callbacks: Callbacks | None = None
         self._inbound: Inbound | None = None
@@ -89,6 +91,12 @@ class Simulator:
         if self._dialect is None:
             raise RuntimeError("the simulator has not been started")
         return self._dialect.write_account()
+
+    def write_keys(self) -> Mapping[str, bytes]:
+        """What a bridge has to know beside its account: public keys that would lie at the carrier's own addresses."""
+        if self._dialect is None:
+            raise RuntimeError("the simulator has not been started")
+        return self._dialect.write_keys()
 
     async def start(self) -> None:
         """Binds and answers. Raises `OSError` when the port is taken."""

@@ -1,7 +1,7 @@
 """AWS End User Messaging: JSON under Signature Version 4; texts and receipts as notifications of SNS.
 
-What SNS signs is proven with a certificate at Amazon's own host, which nobody on this computer can put there and which
-no demo shall call: so nothing here is signed, and the account that it writes has `verification = "off"`.
+What SNS signs is proven with a certificate that lies at Amazon's own host. The one made here is handed to the bridge
+with that address (`write_keys`) and never lies there: nothing but a demo or a test takes it.
 
 https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms.html
 """
@@ -10,11 +10,18 @@ from __future__ import annotations
 
 import hmac
 import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from smsbridge.simulator.account import CarrierMessage, OwnNumber
 from smsbridge.simulator.callbacks import Overrides, Webhook
@@ -56,6 +63,7 @@ _WORDS: Final[Mapping[int, Words]] = MappingProxyType(
 
 _STATES: Final = {"sent": "SENT", "delivered": "DELIVERED"}
 _REGION: Final = "us-east-1"
+_SNS_HOST: Final = f"sns.{_REGION}.amazonaws.com"
 _SCOPE: Final = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, ?"
     r"SignedHeaders=([a-z0-9;-]+), ?Signature=([0-9a-f]{64})"
@@ -83,6 +91,9 @@ class AwsEum(Dialect):
         self._key_id = f"AKIA{office.secret('key id').hex()[:16].upper()}"
         self._key = office.secret("key").hex()[:40]
         self._topic = f"arn:aws:sns:{_REGION}:111122223333:sms"
+        self._signing_key = generate_private_key(public_exponent=65_537, key_size=2_048)
+        name = office.secret("certificate").hex()[:32]
+        self._certificate_url = f"https://{_SNS_HOST}/SimpleNotificationService-{name}.pem"
 
     def write_account(self) -> dict[str, Any]:
         return {
@@ -93,8 +104,10 @@ class AwsEum(Dialect):
             "configuration_set": "simulated",
             "topic_arns": [self._topic],
             "api_url": self.office.url,
-            "verification": "off",
         }
+
+    def write_keys(self) -> Mapping[str, bytes]:
+        return {self._certificate_url: _write_certificate(self._signing_key, self.office.clock())}
 
     # The API
 
@@ -187,10 +200,10 @@ class AwsEum(Dialect):
             "Message": write_json(content).decode(),
             "Timestamp": rfc3339(self.office.clock()),
             "SignatureVersion": "2",
-            "Signature": "c2ltdWxhdGVk",
-            "SigningCertURL": f"https://sns.{_REGION}.amazonaws.com/SimpleNotificationService-simulated.pem",
-            "UnsubscribeURL": f"https://sns.{_REGION}.amazonaws.com/?Action=Unsubscribe",
+            "SigningCertURL": self._certificate_url,
+            "UnsubscribeURL": f"https://{_SNS_HOST}/?Action=Unsubscribe",
         }
+        envelope["Signature"] = self._sign_envelope(envelope)
         return Webhook(
             url=url,
             headers={
@@ -204,8 +217,27 @@ class AwsEum(Dialect):
             from_=message.from_ or "",
             to=message.to,
             shown=tuple(flatten(content)),
-            signed=False,
         )
+
+    def _sign_envelope(self, envelope: Mapping[str, str]) -> str:
+        """https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message-verify-message-signature.html"""
+        signed = ("Message", "MessageId", "Timestamp", "TopicArn", "Type")
+        text = "".join(f"{name}\n{envelope[name]}\n" for name in signed)
+        return b64encode(self._signing_key.sign(text.encode(), PKCS1v15(), SHA256())).decode()
+
+
+def _write_certificate(key: RSAPrivateKey, now: float) -> bytes:
+    """PEM, under the name that SNS's have, and signed by itself."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    at = datetime.fromtimestamp(now, UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(at - timedelta(days=1))
+        .not_valid_after(at + timedelta(days=365))
+        .sign(key, SHA256())
+    )
+    return certificate.public_bytes(Encoding.PEM)
 
 
 def _answer(document: Mapping[str, Any], *, status: int = 200) -> web.Response:
