@@ -90,6 +90,7 @@ async def _run(
 ) -> int:
     port = listen.getsockname()[1]
     kept = f"Kept in {options.keep}." if options.keep else "Kept in a temporary folder until you stop it."
+    kept = f"Carrier: {options.carrier}, simulated. {kept}"
     daemon = Daemon(
         load(
             None,
@@ -174,7 +175,7 @@ smsbridge {__version__}  demo: nothing leaves this computer
   Carrier      {facts["carrier"]}, played by the simulator at {facts["simulator_url"]}; our number {facts["sender"]}
   Store        {f"in {options.keep}" if options.keep else store}
 {_walk(facts) if options.curl else ""}
-Phones and faults by hand: docs/simulator.md, or --curl for commands to type.
+Phones and faults by hand: docs/simulator.md{"" if options.curl else ", or --curl for commands to type"}.
 {"What goes over the wire is shown here. " if options.show_traffic else ""}Ctrl-C ends the demo.
 """
 

@@ -24,7 +24,7 @@ from smsbridge.config import HOOKS_PATH, load
 from smsbridge.demo import demo_settings
 from smsbridge.demo_desk import DISPOSITIONS
 from smsbridge.desktops import load_desktops
-from smsbridge.simulator import Simulator, SimulatorSettings
+from smsbridge.simulator import FaultSettings, Simulator, SimulatorSettings
 from smsbridge.simulator.dialects import dialect_names
 from smsbridge.simulator.samples import Samples
 from smsbridge.web.auth import make_key
@@ -133,6 +133,7 @@ async def _scripted_run(account: Account) -> None:
         await story.test_stop_is_honoured_and_told_and_start_brings_them_back(account)
     else:
         await _stop_is_honoured(account)
+    await _a_long_text_is_one(account)
     await _too_much_delays_and_the_agent_is_told(account)
     for persona in FATES:
         await _the_agent_is_told(account, persona)
@@ -166,6 +167,18 @@ async def _stop_is_honoured(account: Account) -> None:
     await api.notice(interaction["id"], "opted_out")
     refused = await api.call("POST", "/messages", {"to": phone.number, "text": "wait"})
     assert (refused.status, refused.body["cause"]) == (422, "opted_out")
+
+
+async def _a_long_text_is_one(account: Account) -> None:
+    """Whether the carrier posts it as one or part by part, in any order."""
+    text = "The bell is fine, the left pedal is not; could you have a look at it? 🚲 " * 4
+    phone, api = account.phone(), account.api
+    account.simulator.set_faults(FaultSettings(webhook_in_parts=100))
+    await phone.text(text)
+    account.simulator.set_faults(FaultSettings())
+    interaction = await api.interaction_of(phone.number)
+    entries = await api.transcript(interaction["id"])
+    assert [entry["message"]["text"] for entry in entries if entry["kind"] == "message"] == [text]
 
 
 async def _too_much_delays_and_the_agent_is_told(account: Account) -> None:

@@ -73,6 +73,7 @@ TRIES = {
 """How often a webhook is posted that is answered 503 and 404."""
 A_404_IS_A_YES = {"aws_eum"}
 BATCHES = {"bandwidth", "infobip", "generic"}
+POSTS_PARTS = {"kannel", "vonage"}
 FINDS_NOTHING_FOR_SURE = {"plivo"}
 SENDER_IS_FIXED = {"bird"}
 TELLS_NO_ID = {"kannel"}
@@ -263,6 +264,25 @@ async def test_texts_that_come_together_are_all_read(line: Line) -> None:
     assert len(requests) == (1 if line.adapter.name in BATCHES else 3)
 
 
+@pytest.mark.parametrize("text", ["the long way round [home] " * 16, "sans détour 😊 " * 16])
+async def test_a_long_text_comes_as_one_or_in_parts(line: Line, text: str) -> None:
+    """In parts, which say what they are parts of, where the carrier leaves the joining to us: `POSTS_PARTS`."""
+    line.simulator.set_faults(FaultSettings(webhook_in_parts=100))
+    texted = await line.simulator.text(PHONE, text)
+    assert texted.answer is not None
+    assert texted.answer.ok, (texted.answer, line.bridge.refused)
+    texts = line.bridge.texts()
+    if line.adapter.name not in POSTS_PARTS:
+        assert [(each.text, each.part) for each in texts] == [(text, None)]
+        return
+    parts = {each.part.number: each for each in texts if each.part}
+    assert sorted(parts) == [1, 2, 3, 4][: len(texts)]
+    assert {each.part.count for each in parts.values() if each.part} == {len(texts)}
+    assert len({each.part.of for each in parts.values() if each.part}) == 1
+    assert "".join(parts[number].text for number in sorted(parts)) == text
+    assert len({each.carrier_message_id for each in texts}) == len(texts) > 1
+
+
 @pytest.mark.parametrize("name", dialect_names())
 async def test_an_answer_is_judged_and_the_webhook_repeated(name: str) -> None:
     async with calling(name, time_scale=0) as line:
@@ -343,6 +363,8 @@ async def test_a_fate_is_understood(line: Line, persona: str) -> None:
     code = _code_of(line.adapter.name, persona)
     assert evidence is not None
     assert code in evidence.code
+    if isinstance(outcome, Accepted):
+        await _until_shown(line, code)
 
 
 async def test_a_sender_that_is_not_ours_is_refused(line: Line) -> None:
@@ -498,6 +520,13 @@ def test_a_dialect_has_words_for_every_persona(name: str) -> None:
 def _wants_media(line: Line) -> None:
     if not line.adapter.abilities.media:
         pytest.skip("this carrier knows no pictures")
+
+
+async def _until_shown(line: Line, code: str) -> None:
+    """Whoever watches the traffic sees the code that the bridge was told, once the bridge has answered."""
+    traffic = line.simulator.traffic
+    while not any(each.kind == "callback" and code in each.summary for each in traffic.after(0)):
+        assert await traffic.bell.wait(PATIENCE_S), code
 
 
 def _code_of(name: str, persona: str) -> str:

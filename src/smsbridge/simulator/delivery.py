@@ -181,7 +181,8 @@ class Delivery:
         webhook = self._dialect.write_receipt(message, step) if message.status_callback else None
         if webhook is None:
             return
-        summary = f"receipt {step.status}" + (f", {step.code}" if step.code else "")
+        code = self._dialect.code_of(step.code) if step.code else ""
+        summary = f"receipt {step.status}" + (f", {code}" if code else "")
         await self._callbacks.post(webhook, kind="callback", summary=summary)
 
 

@@ -261,6 +261,10 @@ class Dialect(ABC):
         """Several texts in one request; `None`: the carrier posts each by itself."""
         return None
 
+    def write_parts(self, message: CarrierMessage, own: OwnNumber, texts: Sequence[str]) -> Sequence[Webhook]:
+        """A long text as the SMS that it came in, each posted by itself; empty: the carrier always joins them."""
+        return ()
+
     @abstractmethod
     def write_receipt(self, message: CarrierMessage, step: Step) -> Webhook | None:
         """The signed webhook of a change of status; `None` where the carrier has none for it."""
@@ -282,6 +286,10 @@ class Dialect(ABC):
     def late_words_for(self, fate: int) -> Words:
         """In a receipt."""
         return self.words.get(_ALIKE.get(fate, fate)) or self.words[UNKNOWN]
+
+    def code_of(self, fate: int) -> str:
+        """How a receipt calls it."""
+        return self.late_words_for(fate).code
 
     def prove(self, url: str, body: bytes) -> Mapping[str, str]:
         """The headers with which a webhook of this body to this URL proves whose it is."""

@@ -14,7 +14,7 @@ from .ledger import Ledger
 from .personas import DEFAULT
 from .phones import PhoneMedia, PhoneMessage
 from .samples import Sample
-from .segments import count_segments
+from .segments import count_segments, split_text
 
 MAX_HELD: Final = 20
 
@@ -76,6 +76,7 @@ class Inbound:
         self._account = office.account
         self._phones = office.phones
         self._faults = office.faults
+        self._chance = office.chance
         self._clock = office.clock
         self._callbacks = callbacks
         self._delivery = delivery
@@ -167,6 +168,9 @@ class Inbound:
             return await self._post_batch(own, batch, [*held, message]), ""
         while held:
             await self._post(own, held.pop(0), "text that has waited")
+        parts = self._write_parts(message, own)
+        if parts:
+            return await self._post_parts(own, message, parts), ""
         summary = f"text with {message.num_media} media" if message.num_media else "text"
         answer = await self._post(own, message, summary)
         if self._faults.strikes("webhook_duplicate"):
@@ -178,6 +182,21 @@ class Inbound:
         answer = await self._callbacks.post(batch, kind="webhook", summary=f"{len(messages)} texts")
         for message in messages:
             self._note(message, own.sms_url, answer)
+        return answer
+
+    def _write_parts(self, message: CarrierMessage, own: OwnNumber) -> list[Webhook]:
+        texts = () if message.media else split_text(message.body)
+        if len(texts) < 2 or not self._faults.strikes("webhook_in_parts"):
+            return []
+        parts = list(self._dialect.write_parts(message, own, texts))
+        self._chance.shuffle(parts)
+        return parts
+
+    async def _post_parts(self, own: OwnNumber, message: CarrierMessage, parts: Sequence[Webhook]) -> Answer:
+        """What became of the last of them, or of one that was not taken."""
+        answers = [await self._callbacks.post(part, kind="webhook", summary="part of a text") for part in parts]
+        answer = next((each for each in answers if not each.ok), answers[-1])
+        self._note(message, own.sms_url, answer)
         return answer
 
     async def _post(self, own: OwnNumber, message: CarrierMessage, summary: str) -> Answer:

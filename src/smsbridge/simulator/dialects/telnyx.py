@@ -35,16 +35,16 @@ _WORDS: Final[Mapping[int, Words]] = MappingProxyType(
         20422: Words("10015", "Bad Request"),
         20429: Words("10011", "Too many requests", status=429),
         20500: Words("10007", "Unexpected error", status=500),
-        21211: Words("40310", "Invalid 'to' address"),
-        21212: Words("40305", "Invalid 'from' address"),
+        21211: Words("40310", "Invalid 'to' address: it is no number that takes texts"),
+        21212: Words("40305", "Invalid 'from' address: it is not on the messaging profile"),
         21265: Words("40319", "Incompatible message type"),
-        21266: Words("40310", "Invalid 'to' address"),
+        21266: Words("40310", "Invalid 'to' address: it is no number that takes texts"),
         21408: Words("40309", "Destination region not allowed"),
         21602: Words("40316", "No content provided"),
         21603: Words("10004", "Missing required parameter", status=422),
         21604: Words("10004", "Missing required parameter", status=422),
-        21606: Words("40305", "Invalid 'from' address"),
-        21610: Words("40300", "Blocked due to STOP message"),
+        21606: Words("40305", "Invalid 'from' address: it is not on the messaging profile"),
+        21610: Words("40300", "Blocked due to STOP message: the recipient has opted out"),
         21611: Words("40318", "Queue full", status=429),
         21612: Words("40319", "Incompatible message type"),
         21614: Words("40301", "Unsupported message type"),
@@ -52,16 +52,16 @@ _WORDS: Final[Mapping[int, Words]] = MappingProxyType(
         21619: Words("40316", "No content provided"),
         21620: Words("10003", "Invalid URL"),
         21623: Words("40317", "MMS media too large"),
-        21659: Words("40305", "Invalid 'from' address"),
-        30003: Words("40008", "Undeliverable"),
-        30004: Words("40004", "Rejected by destination"),
-        30005: Words("40012", "Invalid destination number"),
-        30006: Words("40001", "Not routable"),
-        30007: Words("40002", "Blocked as spam"),
-        30008: Words("40004", "Rejected by destination"),
+        21659: Words("40305", "Invalid 'from' address: it is not on the messaging profile"),
+        30003: Words("40008", "Undeliverable: the recipient's carrier did not accept the message"),
+        30004: Words("40004", "Rejected by destination: the recipient's side gave no reason"),
+        30005: Words("40012", "Invalid destination number: it is not in use"),
+        30006: Words("40001", "Not routable: landline or non-routable wireless number"),
+        30007: Words("40002", "Blocked as spam: temporarily"),
+        30008: Words("40004", "Rejected by destination: the recipient's side gave no reason"),
         30011: Words("40301", "Unsupported message type", state="sending_failed"),
-        30034: Words("40010", "Not 10DLC registered"),
-        30036: Words("40014", "Expired in queue", state="expired"),
+        30034: Words("40010", "Not 10DLC registered: the sending number has no campaign"),
+        30036: Words("40014", "Expired in queue: it waited longer than it was valid", state="expired"),
         11200: Words("40317", "MMS media could not be fetched", state="sending_failed"),
         11751: Words("40317", "MMS media too large", state="sending_failed"),
         12300: Words("40317", "MMS media type not supported", state="sending_failed"),
@@ -261,7 +261,8 @@ class Telnyx(Dialect):
 
 
 def _write_error(said: Words, about: str) -> dict[str, Any]:
-    return {"code": said.code, "title": said.text, "detail": about or f"{said.text}."}
+    title, _, detail = said.text.partition(": ")
+    return {"code": said.code, "title": title, "detail": about or detail or title}
 
 
 DIALECT: Final[type[Dialect]] = Telnyx

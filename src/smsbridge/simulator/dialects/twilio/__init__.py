@@ -109,6 +109,9 @@ class Twilio(Dialect):
         form = [*self._inbound_form(message), *told]
         return self._write_webhook(own.sms_fallback_url, form, method=own.sms_fallback_method)
 
+    def code_of(self, fate: int) -> str:
+        return str(fate)
+
     def write_receipt(self, message: CarrierMessage, step: Step) -> Webhook:
         form = [
             ("ApiVersion", API_VERSION),
