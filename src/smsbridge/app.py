@@ -13,9 +13,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -78,12 +79,19 @@ class Daemon:
     """One bridge, from its first file to its last. `run` returns after `stop` was set and everything has ended."""
 
     def __init__(
-        self, loaded: Loaded, *, listen: socket.socket | None = None, more_routes: Routes = lambda _: ()
+        self,
+        loaded: Loaded,
+        *,
+        listen: socket.socket | None = None,
+        more_routes: Routes = lambda _: (),
+        known_keys: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
-        """`more_routes` go before the bridge's own."""
+        """`more_routes` go before the bridge's own; `known_keys` are believed unfetched (`KeyRing`), and no setting
+        can name one."""
         self._loaded = loaded
         self._listen = listen
         self._more_routes = more_routes
+        self._known_keys = known_keys
         self._notifier = Notifier()
         self._log = structlog.get_logger()
         self.stop = asyncio.Event()
@@ -130,7 +138,7 @@ class Daemon:
             bridge = Bridge(
                 store=store,
                 network=network,
-                keys=KeyRing(),
+                keys=KeyRing(self._known_keys),
                 blobs=blobs,
                 imaging=imaging,
                 clock=clock,

@@ -1,4 +1,4 @@
-"""The demo: the real bridge and the real Twilio adapter, with a carrier simulator in place of Twilio.
+"""The demo: the real bridge and a carrier's real adapter, with a simulator in place of the carrier.
 
 Nothing leaves this computer.
 """
@@ -35,7 +35,8 @@ from smsbridge.web.sessions import make_passcode
 SENDER: Final = "+15005550006"
 PHONE: Final = "+447700900123"
 """The first of the phone page."""
-ACCOUNT: Final = "twilio"
+CARRIER: Final = "twilio"
+"""Whom the simulator plays unless told otherwise."""
 WRONG_SENDERS: Final = {
     "+15005550007": "a sender that is not ours (Twilio's test number)",
     "+15005550008": "a sender whose queue is full (Twilio's test number)",
@@ -51,6 +52,8 @@ class DemoOptions:
     """
 
     port: int = PORT
+    carrier: str = CARRIER
+    """A dialect of the simulator; the account has this name as well."""
     ready_file: Path | None = None
     keep: Path | None = None
     store_url: str = ""
@@ -72,8 +75,9 @@ async def run_demo(options: DemoOptions) -> int:
         settings = SimulatorSettings(
             account_sid=account["account_sid"],
             auth_token=account["auth_token"],
+            carrier=options.carrier,
             senders=(SENDER,),
-            hook_url=f"http://127.0.0.1:{port}{HOOKS_PATH}/{ACCOUNT}",
+            hook_url=f"http://127.0.0.1:{port}{HOOKS_PATH}/{options.carrier}",
         )
         async with Simulator(settings) as simulator:
             if options.faults is not None:
@@ -86,16 +90,18 @@ async def _run(
 ) -> int:
     port = listen.getsockname()[1]
     kept = f"Kept in {options.keep}." if options.keep else "Kept in a temporary folder until you stop it."
+    kept = f"Carrier: {options.carrier}, simulated. {kept}"
     daemon = Daemon(
         load(
             None,
             carriers=load_carriers(),
             desktops=load_desktops(),
             environment={},
-            overrides={**_settings(folder, simulator, account, port), "store.url": options.store_url},
+            overrides={**demo_settings(folder, simulator, port), "store.url": options.store_url},
         ),
         listen=listen,
         more_routes=lambda bridge: DemoPages(bridge, simulator_url=simulator.url, kept=kept).routes(),
+        known_keys=simulator.write_keys(),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -149,7 +155,7 @@ async def _furnish(bridge: Bridge, simulator: Simulator, account: dict[str, str]
         "phone_url": f"{base}/phone",
         "simulator_url": simulator.url,
         "sender": SENDER,
-        "carrier": ACCOUNT,
+        "carrier": simulator.settings.carrier,
         "account_sid": account["account_sid"],
         "carrier_token": account["auth_token"],
         "agents": passcodes,
@@ -166,10 +172,10 @@ smsbridge {__version__}  demo: nothing leaves this computer
   Phone        {facts["phone_url"]}
   API          {facts["api_url"]}      documented at {base}/docs
   API key      {facts["api_key"]}
-  Carrier      simulator at {facts["simulator_url"]}, our number {facts["sender"]}
+  Carrier      {facts["carrier"]}, played by the simulator at {facts["simulator_url"]}; our number {facts["sender"]}
   Store        {f"in {options.keep}" if options.keep else store}
 {_walk(facts) if options.curl else ""}
-Phones and faults by hand: docs/simulator.md, or --curl for commands to type.
+Phones and faults by hand: docs/simulator.md{"" if options.curl else ", or --curl for commands to type"}.
 {"What goes over the wire is shown here. " if options.show_traffic else ""}Ctrl-C ends the demo.
 """
 
@@ -223,8 +229,9 @@ def _line(exchange: Exchange) -> str:
     return f"  {exchange.direction:<18} {exchange.kind:<9} {status:<4} {exchange.ms:>5} ms  {exchange.summary}"
 
 
-def _settings(folder: Path, simulator: Simulator, account: dict[str, str], port: int) -> dict[str, Any]:
+def demo_settings(folder: Path, simulator: Simulator, port: int) -> dict[str, Any]:
     """The configuration of the demo, by dotted key: short times, so that everything can be seen in a minute."""
+    carrier = simulator.settings.carrier
     return {
         "public_url": f"http://127.0.0.1:{port}",
         "data_dir": str(folder.absolute()),
@@ -234,17 +241,10 @@ def _settings(folder: Path, simulator: Simulator, account: dict[str, str], port:
         "sending.delayed_notice_after": "2s",
         "media.hold": "20s",
         "interactions.dispositions": list(DISPOSITIONS),
-        f"carriers.{ACCOUNT}": {
-            "type": "twilio",
-            "account_sid": account["account_sid"],
-            "auth_token": account["auth_token"],
-            "api_url": simulator.url,
-            "media_hosts": [simulator.cdn_host],
-            "lookup": True,
-        },
+        f"carriers.{carrier}": simulator.write_account(),
         "senders": [
-            {"number": SENDER, "carrier": ACCOUNT, "name": "Harbour Cycles"},
-            *({"number": number, "carrier": ACCOUNT, "name": name[:80]} for number, name in WRONG_SENDERS.items()),
+            {"number": SENDER, "carrier": carrier, "name": "Harbour Cycles"},
+            *({"number": number, "carrier": carrier, "name": name[:80]} for number, name in WRONG_SENDERS.items()),
         ],
         "desktops.desk": {"type": "desk", "default_sender": SENDER},
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from smsbridge.contracts.network import Network
@@ -25,8 +26,9 @@ Use = TypeVar("Use")
 class KeyRing:
     """What is remembered is public, and so stays in memory: each daemon fetches for itself."""
 
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
+    def __init__(self, known: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """`known`, by address, need not be fetched: keys of a carrier that is played on this computer."""
+        self._kept = dict(known)
         self._under_way: dict[str, asyncio.Future[bytes | None]] = {}
         self._failed_at_ms: list[int] = []
 

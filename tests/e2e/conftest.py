@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,23 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 async def demo(demo_folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
-    """`smsbridge demo --port 0 --ready-file FILE`, started anew for each story, on either database."""
+    """Started anew for each story, on either database."""
     folder = demo_folder / f"run{next(_numbers)}"
-    folder.mkdir()
-    ready_file = folder / "ready.json"
     store = ()
     if request.param == "postgres":
         store = ("--store-url", make_database(shared_url(), f"demo_{folder.name}_{os.getpid()}", with_schema=False))
+    async with running_demo(folder, *store) as made:
+        yield made
+
+
+@asynccontextmanager
+async def running_demo(folder: Path, *arguments: str) -> AsyncIterator[Demo]:
+    """`smsbridge demo --port 0 --ready-file FILE`, which has to end well and without a complaint."""
+    folder.mkdir()
+    ready_file = folder / "ready.json"
     process = await Process.start(
         *("demo", "--port", "0", "--ready-file", str(ready_file), "--keep", str(folder / "data")),
-        *store,
+        *arguments,
         log=folder / "log",
     )
     try:

@@ -75,8 +75,9 @@ class Answer:
 class Api:
     """An agent system: REST with a key."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, key: str, *, look_every_s: float = 0.05) -> None:
         self._session = session
+        self._look_every_s = look_every_s
         self._url = url.rstrip("/")
         self._key = key
 
@@ -121,7 +122,7 @@ class Api:
                     seen = await look()
                     if seen:
                         return seen
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(self._look_every_s)
         except TimeoutError:
             raise AssertionError(f"{what} never came; last seen: {seen!r}") from None
 

@@ -10,9 +10,10 @@ import click
 
 from smsbridge.cli.run import explained, new_runner
 from smsbridge.config import PORT
-from smsbridge.demo import DemoOptions, run_demo
+from smsbridge.demo import CARRIER, DemoOptions, run_demo
 from smsbridge.log import set_up_logging
 from smsbridge.simulator import read_faults
+from smsbridge.simulator.dialects import dialect_names
 
 
 @click.command()
@@ -21,7 +22,7 @@ from smsbridge.simulator import read_faults
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep the data in this folder.")
 @click.option("--store-url", default="", metavar="URL", help="Keep texts in this PostgreSQL database instead.")
 @click.option("--chaos", default="", metavar="TEXT", help='What goes wrong, and how often in 100: "drop=10,dup=20".')
-@click.option("--carrier", type=click.Choice(["twilio"]), default="twilio", show_default=True, help="Whom to simulate.")
+@click.option("--carrier", type=click.Choice(dialect_names()), default=CARRIER, show_default=True, help="Whom to play.")
 @click.option("--quiet", is_flag=True, help="Do not show what goes over the wire.")
 @click.option("--curl", is_flag=True, help="Print commands that go the whole way by hand.")
 def demo(
@@ -36,13 +37,13 @@ def demo(
     curl: bool,
 ) -> None:
     """Try everything on this computer: no account, no phone, nothing leaves it."""
-    del carrier  # there is one so far
     try:
         faults = read_faults(chaos) if chaos else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--chaos") from None
     options = DemoOptions(
         port=port,
+        carrier=carrier,
         ready_file=ready_file,
         keep=keep,
         store_url=store_url,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from .settings import SimulatorSettings
 
@@ -45,6 +45,12 @@ class CarrierMessage:
     status_callback: str = ""
     media_urls: tuple[str, ...] = ()
     """What an outbound message asks the carrier to fetch."""
+    keyword: str = ""
+    """`STOP`, `START` or `HELP`, where an inbound text is one."""
+    echo: Mapping[str, Any] = field(default_factory=dict)
+    """What its send gave to be given back."""
+    fate: int | None = None
+    """With which code it will fail, though it was taken."""
     media: dict[str, MediaFile] = field(default_factory=dict)
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
 
-from smsbridge.wire.encoding import write_form
 from smsbridge.wire.signing import basic_authorization
 
 from .loopback import is_loopback_url
-from .signature import sign, signed_url
+from .signature import signed_url
 from .traffic import Kind, Traffic
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -26,7 +23,9 @@ MAX_REDIRECTS: Final = 5
 MEDIA_TIMEOUT_S: Final = 15.0
 
 _CHUNK_BYTES: Final = 64 * 1024
-_USER_AGENT: Final = "TwilioProxy/1.1"
+WAITS_SHRINK_BY: Final = 60
+"""What carriers let pass between two calls in minutes passes here in seconds."""
+
 _RANGES: Final = {"ct": (100, 10_000), "rt": (100, 15_000), "tt": (100, 15_000), "rc": (0, 5)}
 
 
@@ -40,15 +39,24 @@ class Overrides:
     rc: int = 1
     """Retries after the first attempt."""
     rp: frozenset[str] = frozenset({"ct"})
-    """What is retried: `ct` a connect failure, `rt` a read timeout, `4xx`, `5xx`, `all`."""
+    """What is retried: `ct` a connect failure, `rt` a read timeout, `3xx`, `4xx`, `5xx`, one status, `all`."""
+    waits_s: tuple[float, ...] = ()
+    """What passes at the carrier before each retry; beyond the last it stays the same."""
+    taken: range = range(200, 300)
+    """The statuses that the carrier takes for a success."""
 
-    def retries(self, failure: str) -> bool:
-        return failure in self.rp or ("all" in self.rp and failure != "")
+    def retries(self, answer: Answer) -> bool:
+        failure = answer.failure
+        return failure in self.rp or str(answer.status) in self.rp or ("all" in self.rp and failure != "")
+
+    def wait_s(self, attempt: int) -> float:
+        """Before the try after `attempt`, counted from 1."""
+        return self.waits_s[min(attempt, len(self.waits_s)) - 1] / WAITS_SHRINK_BY if self.waits_s else 0.0
 
 
 def read_overrides(fragment: str) -> Overrides:
     """`rc=3&rp=all&rt=5000`. What is unknown or out of range keeps its default."""
-    values: dict[str, int] = {}
+    values: dict[str, Any] = {}
     given = dict(parse_qsl(fragment))
     for name, (low, high) in _RANGES.items():
         text = given.get(name, "")
@@ -79,6 +87,27 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Webhook:
+    """A request of the carrier's to the bridge, signed, and how it is made."""
+
+    url: str
+    """As it is configured: a fragment is not sent, credentials become an `Authorization`."""
+    headers: Mapping[str, str]
+    body: bytes | None
+    connection: Overrides
+    method: str = "POST"
+    on_challenge: str = ""
+    """The `Authorization` that is shown once a 401 asks for it."""
+    failover_url: str = ""
+    """Called with the same request once all tries of `url` are spent."""
+    from_: str = ""
+    to: str = ""
+    shown: Sequence[tuple[str, str]] = ()
+    """What it carries, for people."""
+    signed: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Fetched:
     """A file at a MediaUrl, or the code with which its message fails."""
 
@@ -91,11 +120,10 @@ class Fetched:
 class Callbacks:
     """Must be made and closed inside one event loop. Calls loopback addresses only, whatever it is told to call."""
 
-    def __init__(self, *, auth_token: str, connection: str, traffic: Traffic, chance: random.Random) -> None:
-        self._auth_token = auth_token
-        self._default_connection = connection
+    def __init__(self, *, user_agent: str, traffic: Traffic, pause: Callable[[float], Awaitable[None]]) -> None:
+        self._user_agent = user_agent
         self._traffic = traffic
-        self._chance = chance
+        self._pause = pause
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=256),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -106,54 +134,47 @@ class Callbacks:
     async def close(self) -> None:
         await self._session.close()
 
-    async def post(
-        self, url: str, form: Sequence[tuple[str, str]], *, kind: Kind, summary: str, method: str = "POST"
-    ) -> Answer:
-        """Calls `url` as a webhook, signed. Every attempt goes into the traffic. Never raises for what it meets."""
+    async def post(self, webhook: Webhook, *, kind: Kind, summary: str) -> Answer:
+        """Every attempt goes into the traffic. Never raises for what it meets."""
+        answer = await self._post(webhook, webhook.url, kind=kind, summary=summary)
+        if not answer.ok and webhook.failover_url not in ("", webhook.url):
+            answer = await self._post(webhook, webhook.failover_url, kind=kind, summary=f"{summary}, to the failover")
+        return answer
+
+    async def _post(self, webhook: Webhook, url: str, *, kind: Kind, summary: str) -> Answer:
         if not is_loopback_url(url):
             answer = Answer(status=None, ms=0, attempts=0, error_code=11205, problem="not an address on this computer")
-            self._record(url, form, answer, method=method, kind=kind, summary=summary)
+            self._record(webhook, url, answer, kind=kind, summary=summary)
             return answer
-        overrides = read_overrides(urlsplit(url).fragment or self._default_connection)
-        if method == "GET":
-            separator = "&" if urlsplit(url).query else "?"
-            url, form = f"{signed_url(url)}{separator}{write_form(form).decode()}", ()
-        headers = {
-            "User-Agent": _USER_AGENT,
-            "Accept": "*/*",
-            "X-Twilio-Signature": sign(url, form, self._auth_token),
-            "I-Twilio-Idempotency-Token": str(uuid.UUID(int=self._chance.getrandbits(128), version=4)),
-            **_credentials(url),
-        }
-        if method == "POST":
-            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        body = write_form(form) if method == "POST" else None
+        headers = {"User-Agent": self._user_agent, "Accept": "*/*", **webhook.headers, **_credentials(url)}
         target = URL(signed_url(url), encoded=True)
+        connection = webhook.connection
         answer = Answer(status=None, ms=0, error_code=11203, problem="no time left", failure="rt")
-        started = time.perf_counter()
-        for attempt in range(1, overrides.rc + 2):
-            left_s = overrides.tt_ms / 1000 - (time.perf_counter() - started)
+        spent_s = 0.0  # on calls: what passes between them is not theirs
+        for attempt in range(1, connection.rc + 2):
+            left_s = connection.tt_ms / 1000 - spent_s
             if left_s <= 0:
                 break
-            answer = await self._attempt(method, target, headers, body, overrides, left_s, attempt)
-            self._record(url, form, answer, method=method, kind=kind, summary=summary)
-            if not overrides.retries(answer.failure):
+            started = time.perf_counter()
+            answer = await self._attempt(webhook, target, headers, left_s, attempt)
+            if answer.status == 401 and webhook.on_challenge and "Authorization" not in headers:
+                self._record(webhook, url, answer, kind=kind, summary=f"{summary}, before the credentials")
+                headers["Authorization"] = webhook.on_challenge
+                answer = await self._attempt(webhook, target, headers, left_s, attempt)
+            spent_s += time.perf_counter() - started
+            self._record(webhook, url, answer, kind=kind, summary=summary)
+            if not connection.retries(answer) or attempt > connection.rc:
                 break
+            await self._pause(connection.wait_s(attempt))
         return answer
 
     async def _attempt(
-        self,
-        method: str,
-        target: URL,
-        headers: dict[str, str],
-        body: bytes | None,
-        overrides: Overrides,
-        left_s: float,
-        attempt: int,
+        self, webhook: Webhook, target: URL, headers: Mapping[str, str], left_s: float, attempt: int
     ) -> Answer:
         started = time.perf_counter()
+        connection = webhook.connection
         timeout = aiohttp.ClientTimeout(
-            total=left_s, sock_connect=overrides.ct_ms / 1000, sock_read=overrides.rt_ms / 1000
+            total=left_s, sock_connect=connection.ct_ms / 1000, sock_read=connection.rt_ms / 1000
         )
 
         def failed(code: int, problem: str, failure: str, status: int | None = None) -> Answer:
@@ -163,7 +184,12 @@ class Callbacks:
 
         try:
             async with self._session.request(
-                method, target, data=body, headers=headers, allow_redirects=False, timeout=timeout
+                webhook.method,
+                target,
+                data=webhook.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=timeout,
             ) as response:
                 received = await _read_up_to(response, MAX_ANSWER_BYTES)
         except aiohttp.ConnectionTimeoutError:
@@ -176,7 +202,7 @@ class Callbacks:
             return failed(11200, f"the connection broke: {type(error).__name__}", "")
         if received is None:
             return failed(11750, "an answer of more than 64 kB", "", response.status)
-        if not 200 <= response.status < 300:
+        if response.status not in connection.taken:
             failure = f"{response.status // 100}xx"
             return failed(11200, f"answered {response.status}", failure, response.status)
         return Answer(
@@ -216,7 +242,7 @@ class Callbacks:
             async with self._session.request(
                 method,
                 URL(signed_url(url), encoded=True),
-                headers={"User-Agent": _USER_AGENT, **_credentials(url)},
+                headers={"User-Agent": self._user_agent, **_credentials(url)},
                 allow_redirects=False,
             ) as response:
                 content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -243,23 +269,20 @@ class Callbacks:
             return Fetched(content_type=content_type, body=body)
         return Fetched(error_code=11215, problem="too many redirects")
 
-    def _record(
-        self, url: str, form: Sequence[tuple[str, str]], answer: Answer, *, method: str, kind: Kind, summary: str
-    ) -> None:
-        values = dict(form)
+    def _record(self, webhook: Webhook, url: str, answer: Answer, *, kind: Kind, summary: str) -> None:
         parts = urlsplit(url)
         self._traffic.record(
             direction="carrier→bridge",
-            method=method,
+            method=webhook.method,
             path=parts.path + (f"?{parts.query}" if parts.query else ""),
             kind=kind,
             status=answer.status,
             ms=answer.ms,
             summary=f"{summary}; {answer.problem}" if answer.problem else summary,
-            from_=values.get("From", ""),
-            to=values.get("To", ""),
-            form=form,
-            signed=answer.attempts > 0,
+            from_=webhook.from_,
+            to=webhook.to,
+            form=webhook.shown,
+            signed=webhook.signed and answer.attempts > 0,
         )
 
 

@@ -24,11 +24,12 @@ from .numbers import read_number
 from .personas import PERSONAS
 from .phones import Phone, Phones
 from .problems import Problem, answer_json
-from .refusals import MAX_BODY_CHARS, MAX_MEDIA
 from .samples import RECIPES, Sample, Samples
 from .traffic import Exchange, Traffic
 
 MAX_WAIT_S: Final = 60.0
+MAX_TEXT_CHARS: Final = 1_600
+MAX_MEDIA: Final = 10
 MAX_MEDIA_BYTES: Final = 16 * 1024 * 1024
 HEARTBEAT_S: Final = 15.0
 _MAX_COUNT: Final = 10**12
@@ -125,8 +126,8 @@ class ControlApi:
         values = await _read_object(request, known=("text", "media", "to"))
         text = values.get("text") or ""
         names = values.get("media") or []
-        if not isinstance(text, str) or len(text) > MAX_BODY_CHARS:
-            raise Problem(422, "bad_text", f"text must be a string of at most {MAX_BODY_CHARS} characters")
+        if not isinstance(text, str) or len(text) > MAX_TEXT_CHARS:
+            raise Problem(422, "bad_text", f"text must be a string of at most {MAX_TEXT_CHARS} characters")
         try:
             text.encode()
         except UnicodeEncodeError:

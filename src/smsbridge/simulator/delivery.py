@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from .account import Account, CarrierMessage, MediaFile
+from .account import CarrierMessage, MediaFile
 from .callbacks import Callbacks, Fetched
-from .faults import Faults
+from .dialect import Dialect, Office
 from .personas import Step, timeline
-from .phones import PhoneMedia, Phones
-from .settings import SimulatorSettings
+from .phones import PhoneMedia
 from .tasks import Tasks
-from .times import receipt_minute
-from .twilio_json import API_VERSION
 
 MAX_MMS_BYTES: Final = 5 * 1024 * 1024
 
@@ -43,28 +38,18 @@ _SIGNATURES: Final = (
 
 class Delivery:
     def __init__(
-        self,
-        settings: SimulatorSettings,
-        *,
-        account: Account,
-        phones: Phones,
-        callbacks: Callbacks,
-        faults: Faults,
-        tasks: Tasks,
-        chance: random.Random,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
-        media_base_url: str,
+        self, dialect: Dialect, office: Office, *, callbacks: Callbacks, tasks: Tasks, media_base_url: str
     ) -> None:
-        self._settings = settings
-        self._account = account
-        self._phones = phones
+        self._dialect = dialect
+        self._settings = office.settings
+        self._account = office.account
+        self._phones = office.phones
+        self._faults = office.faults
+        self._chance = office.chance
+        self._clock = office.clock
+        self._pause = office.pause
         self._callbacks = callbacks
-        self._faults = faults
         self._tasks = tasks
-        self._chance = chance
-        self._clock = clock
-        self._sleep = sleep
         self._media_base_url = media_base_url
         self._turns: dict[str, asyncio.Task[None]] = {}  # message sid -> its last callback under way
 
@@ -82,10 +67,10 @@ class Delivery:
 
     def _steps(self, message: CarrierMessage) -> list[Step]:
         persona = self._phones.persona_of(message.to)
-        refused = persona.refusal
+        refused = message.fate or persona.refusal
         if self._account.has_opted_out(sender=message.from_ or "", phone=message.to):
             refused = 21610
-        if refused is not None:  # a Messaging Service or a webhook's reply: what the API would have refused fails later
+        if refused is not None:  # a Messaging Service, a webhook's reply, a carrier that says it late
             return [Step(after_s=self._settings.sent_after_s, status="failed", code=refused)]
         steps = timeline(
             persona,
@@ -193,31 +178,12 @@ class Delivery:
             await self._post_callback(message, step)
 
     async def _post_callback(self, message: CarrierMessage, step: Step) -> None:
-        if not message.status_callback:
+        webhook = self._dialect.write_receipt(message, step) if message.status_callback else None
+        if webhook is None:
             return
-        form = [
-            ("ApiVersion", API_VERSION),
-            ("MessageStatus", step.status),
-            ("SmsSid", message.sid),
-            ("SmsStatus", step.status),
-            ("To", message.to),
-            ("From", message.from_ or ""),
-            ("MessageSid", message.sid),
-            ("AccountSid", self._account.sid),
-        ]
-        if message.messaging_service_sid:
-            form.append(("MessagingServiceSid", message.messaging_service_sid))
-        if step.code is not None:
-            form.append(("ErrorCode", str(step.code)))
-        if step.status in ("delivered", "undelivered"):
-            form.append(("RawDlrDoneDate", receipt_minute(self._clock())))
-        summary = f"receipt {step.status}" + (f", {step.code}" if step.code else "")
-        await self._callbacks.post(message.status_callback, form, kind="callback", summary=summary)
-
-    async def _pause(self, seconds: float) -> None:
-        scaled = seconds * self._settings.time_scale
-        if scaled > 0:
-            await self._sleep(scaled)
+        code = self._dialect.code_of(step.code) if step.code else ""
+        summary = f"receipt {step.status}" + (f", {code}" if code else "")
+        await self._callbacks.post(webhook, kind="callback", summary=summary)
 
 
 def _objection(fetched: Fetched) -> int | None:

@@ -45,6 +45,10 @@ class FaultSettings:
     """`sent` is posted before the send is answered. Drawn once per message."""
     webhook_duplicate: float = 0
     """The inbound text is posted twice."""
+    webhook_batched: float = 0
+    """The inbound text is posted with the next one, in one request where the carrier does that."""
+    webhook_in_parts: float = 0
+    """A long text is posted part by part, in any order, where the carrier does that."""
     webhook_lost: float = 0
     """The inbound text is never posted; only the list of messages has it."""
     media_slow: float = 0

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .account import Account, CarrierMessage, MediaFile, OwnNumber
-from .callbacks import Answer, Callbacks
+from .account import CarrierMessage, MediaFile, OwnNumber
+from .callbacks import Answer, Callbacks, Webhook
 from .delivery import Delivery
-from .faults import Faults
+from .dialect import BadAnswer, Dialect, Office
 from .ledger import Ledger
-from .numbers import country_of
 from .personas import DEFAULT
-from .phones import PhoneMedia, PhoneMessage, Phones
+from .phones import PhoneMedia, PhoneMessage
 from .samples import Sample
-from .segments import count_segments
-from .settings import SimulatorSettings
-from .twilio_json import API_VERSION, account_path
-from .twiml import BadAnswer, read_answer
+from .segments import count_segments, split_text
+
+MAX_HELD: Final = 20
 
 STOP_WORDS: Final = frozenset({"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"})
 START_WORDS: Final = frozenset({"START", "YES", "UNSTOP"})
@@ -66,28 +64,25 @@ class Texted:
 class Inbound:
     def __init__(
         self,
-        settings: SimulatorSettings,
+        dialect: Dialect,
+        office: Office,
         *,
-        account: Account,
-        phones: Phones,
         callbacks: Callbacks,
         delivery: Delivery,
-        faults: Faults,
         ledger: Ledger,
-        clock: Callable[[], float],
-        url: str,
         media_base_url: str,
     ) -> None:
-        self._settings = settings
-        self._account = account
-        self._phones = phones
+        self._dialect = dialect
+        self._account = office.account
+        self._phones = office.phones
+        self._faults = office.faults
+        self._chance = office.chance
+        self._clock = office.clock
         self._callbacks = callbacks
         self._delivery = delivery
-        self._faults = faults
         self._ledger = ledger
-        self._clock = clock
-        self._url = url
         self._media_base_url = media_base_url
+        self._held: dict[str, list[CarrierMessage]] = {}  # our number -> texts that wait for the next one
 
     async def text(self, number: str, text: str, *, to: str, media: Sequence[Sample] = ()) -> Texted:
         """`to` must be one of our numbers. Returns when the webhook has answered, its retries included."""
@@ -108,8 +103,8 @@ class Inbound:
                 for file in message.media.values()
             ),
         )
-        keyword = self._heed_keyword(number, text, to=to)
-        answer, detail = await self._call_webhook(message, keyword)
+        message.keyword = self._heed_keyword(number, text, to=to)
+        answer, detail = await self._call_webhook(message)
         if answer is not None and answer.ok:
             detail = await self._send_replies(message, answer) or detail
         return Texted(message_sid=message.sid, to=to, message=shown, answer=answer, detail=detail)
@@ -117,7 +112,7 @@ class Inbound:
     def _take(self, number: str, text: str, *, to: str, media: Sequence[Sample]) -> CarrierMessage:
         now = self._clock()
         message = CarrierMessage(
-            sid=self._account.new_sid("MM" if media else "SM"),
+            sid=self._dialect.new_id(has_media=bool(media)),
             direction="inbound",
             from_=number,
             to=to,
@@ -143,49 +138,75 @@ class Inbound:
         return message
 
     def _heed_keyword(self, number: str, text: str, *, to: str) -> str:
-        """`STOP`, `START`, `HELP`, or nothing. The carrier's own reply goes to the phone at once."""
-        word = text.strip().upper()
-        if word in STOP_WORDS:
-            keyword = "STOP"
+        """`STOP`, `START`, `HELP`, or nothing. A reply of the carrier's own goes to the phone at once."""
+        keyword = _keyword_of(text)
+        if keyword == "START" and self._phones.persona_of(number).refusal == 21610:
+            self._phones.become(number, DEFAULT)
+        if not keyword or not self._dialect.answers_stop:
+            return keyword
+        if keyword == "STOP":
             self._account.opt_out(sender=to, phone=number)
-        elif word in START_WORDS:
-            keyword = "START"
+        elif keyword == "START":
             self._account.opt_in(sender=to, phone=number)
-            if self._phones.persona_of(number).refusal == 21610:
-                self._phones.become(number, DEFAULT)
-        elif word in HELP_WORDS:
-            keyword = "HELP"
-        else:
-            return ""
         self._phones.record(
             number, sid=self._account.new_sid("SM"), direction="received", sender=to, text=_REPLIES[keyword]
         )
         return keyword
 
-    async def _call_webhook(self, message: CarrierMessage, keyword: str) -> tuple[Answer | None, str]:
+    async def _call_webhook(self, message: CarrierMessage) -> tuple[Answer | None, str]:
         own = self._account.numbers[message.to]
         if not own.sms_url:
             return None, f"{own.number} has no webhook: the message can only be listed"
         if self._faults.strikes("webhook_lost"):
             return None, "the webhook was lost on purpose"
-        form = self._form(message, keyword)
+        held = self._held.setdefault(message.to, [])
+        if len(held) < MAX_HELD and self._faults.strikes("webhook_batched"):
+            held.append(message)
+            return None, "it waits on purpose, and comes with the next text"
+        batch = self._dialect.write_batch([*held, message], own) if held else None
+        if batch is not None:
+            return await self._post_batch(own, batch, [*held, message]), ""
+        while held:
+            await self._post(own, held.pop(0), "text that has waited")
+        parts = self._write_parts(message, own)
+        if parts:
+            return await self._post_parts(own, message, parts), ""
         summary = f"text with {message.num_media} media" if message.num_media else "text"
-        answer = await self._post(own, form, message, summary)
+        answer = await self._post(own, message, summary)
         if self._faults.strikes("webhook_duplicate"):
-            await self._post(own, form, message, f"{summary}, again")
+            await self._post(own, message, f"{summary}, again")
         return answer, ""
 
-    async def _post(self, own: OwnNumber, form: list[tuple[str, str]], message: CarrierMessage, summary: str) -> Answer:
-        url = own.sms_url
-        answer = await self._callbacks.post(url, form, kind="webhook", summary=summary, method=own.sms_method)
-        self._note(message, url, answer)
-        if not answer.ok and own.sms_fallback_url:
-            url = own.sms_fallback_url
-            form = [*form, ("ErrorCode", str(answer.error_code)), ("ErrorUrl", own.sms_url)]
-            answer = await self._callbacks.post(
-                url, form, kind="webhook", summary=f"{summary}, to the fallback", method=own.sms_fallback_method
-            )
-            self._note(message, url, answer)
+    async def _post_batch(self, own: OwnNumber, batch: Webhook, messages: Sequence[CarrierMessage]) -> Answer:
+        self._held.pop(own.number)
+        answer = await self._callbacks.post(batch, kind="webhook", summary=f"{len(messages)} texts")
+        for message in messages:
+            self._note(message, own.sms_url, answer)
+        return answer
+
+    def _write_parts(self, message: CarrierMessage, own: OwnNumber) -> list[Webhook]:
+        texts = () if message.media else split_text(message.body)
+        if len(texts) < 2 or not self._faults.strikes("webhook_in_parts"):
+            return []
+        parts = list(self._dialect.write_parts(message, own, texts))
+        self._chance.shuffle(parts)
+        return parts
+
+    async def _post_parts(self, own: OwnNumber, message: CarrierMessage, parts: Sequence[Webhook]) -> Answer:
+        """What became of the last of them, or of one that was not taken."""
+        answers = [await self._callbacks.post(part, kind="webhook", summary="part of a text") for part in parts]
+        answer = next((each for each in answers if not each.ok), answers[-1])
+        self._note(message, own.sms_url, answer)
+        return answer
+
+    async def _post(self, own: OwnNumber, message: CarrierMessage, summary: str) -> Answer:
+        webhook = self._dialect.write_inbound(message, own)
+        answer = await self._callbacks.post(webhook, kind="webhook", summary=summary)
+        self._note(message, own.sms_url, answer)
+        fallback = None if answer.ok else self._dialect.write_fallback(message, own, answer)
+        if fallback is not None:
+            answer = await self._callbacks.post(fallback, kind="webhook", summary=f"{summary}, to the fallback")
+            self._note(message, own.sms_fallback_url, answer)
         return answer
 
     def _note(self, message: CarrierMessage, url: str, answer: Answer) -> None:
@@ -202,42 +223,15 @@ class Inbound:
             at=self._clock(),
         )
 
-    def _form(self, message: CarrierMessage, keyword: str) -> list[tuple[str, str]]:
-        sender = message.from_ or ""
-        form = [
-            *_place("To", message.to, city="OAKLAND", state="CA", postcode=""),
-            *_place("From", sender, city="SAN FRANCISCO", state="CA", postcode="94105"),
-            ("SmsMessageSid", message.sid),
-            ("NumMedia", str(message.num_media)),
-            ("SmsSid", message.sid),
-            ("SmsStatus", "received"),
-            ("Body", message.body),
-            ("To", message.to),
-            ("NumSegments", str(message.num_segments)),
-            ("MessageSid", message.sid),
-            ("AccountSid", self._account.sid),
-            ("From", sender),
-            ("ApiVersion", API_VERSION),
-        ]
-        if message.messaging_service_sid:
-            form.append(("MessagingServiceSid", message.messaging_service_sid))
-        if keyword and self._settings.advanced_opt_out:
-            form.append(("OptOutType", keyword))
-        base = f"{self._url}{account_path(self._account.sid)}/Messages/{message.sid}/Media"
-        for number, file in enumerate(message.media.values()):
-            form.append((f"MediaContentType{number}", file.content_type))
-            form.append((f"MediaUrl{number}", f"{base}/{file.sid}"))
-        return form
-
     async def _send_replies(self, message: CarrierMessage, answer: Answer) -> str:
         """What the answer itself asked to be sent to the phone. Returns what was wrong with it, if anything."""
-        replies = read_answer(answer.content_type, answer.body)
+        replies = self._dialect.read_answer(answer)
         if isinstance(replies, BadAnswer):
             return f"{replies.code}: {replies.reason}"
         for reply in replies:
             now = self._clock()
             sent = CarrierMessage(
-                sid=self._account.new_sid("MM" if reply.media_urls else "SM"),
+                sid=self._dialect.new_id(has_media=bool(reply.media_urls)),
                 direction="outbound-reply",
                 from_=message.to,
                 to=message.from_ or "",
@@ -254,13 +248,7 @@ class Inbound:
         return ""
 
 
-def _place(which: str, number: str, *, city: str, state: str, postcode: str) -> list[tuple[str, str]]:
-    country = country_of(number)
-    if country is None or country[1] != "US":
-        city = state = postcode = ""
-    return [
-        (f"{which}Country", country[1] if country else ""),
-        (f"{which}State", state),
-        (f"{which}City", city),
-        (f"{which}Zip", postcode),
-    ]
+def _keyword_of(text: str) -> str:
+    word = text.strip().upper()
+    kinds = {"STOP": STOP_WORDS, "START": START_WORDS, "HELP": HELP_WORDS}
+    return next((kind for kind, words in kinds.items() if word in words), "")

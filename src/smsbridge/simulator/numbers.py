@@ -39,3 +39,12 @@ def country_of(number: str) -> tuple[str, str] | None:
         if number.startswith("+") and code in _COUNTRIES:
             return code, _COUNTRIES[code]
     return None
+
+
+def as_number(text: str) -> str:
+    """E.164 or a short code, if that is what it is; else as it came, to be refused for it."""
+    return read_number(text) or text
+
+
+def without_plus(number: str | None) -> str:
+    return (number or "").removeprefix("+")

@@ -14,17 +14,27 @@ _BASIC: Final = frozenset(
 _EXTENDED: Final = frozenset("\f^{}\\[~]|€")
 
 
+def is_gsm7(text: str) -> bool:
+    return all(char in _BASIC or char in _EXTENDED for char in text)
+
+
 def count_segments(text: str) -> int:
-    """At least 1. A character of two units (an escape, a surrogate pair) is never cut in half."""
-    if all(char in _BASIC or char in _EXTENDED for char in text):
+    """At least 1."""
+    return len(split_text(text))
+
+
+def split_text(text: str) -> list[str]:
+    """What each SMS carries. A character of two units (an escape, a surrogate pair) is never cut in half."""
+    if is_gsm7(text):
         units, single, several = [2 if char in _EXTENDED else 1 for char in text], 160, 153
     else:
         units, single, several = [2 if ord(char) > 0xFFFF else 1 for char in text], 70, 67
     if sum(units) <= single:
-        return 1
-    segments, room = 1, several
-    for size in units:
+        return [text]
+    starts, room = [0], several
+    for at, size in enumerate(units):
         if size > room:
-            segments, room = segments + 1, several
+            starts.append(at)
+            room = several
         room -= size
-    return segments
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]

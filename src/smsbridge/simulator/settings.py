@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from dataclasses import dataclass, field
 
+from .dialects import dialect_names
 from .loopback import is_loopback
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
@@ -16,11 +18,13 @@ class SimulatorSettings:
     """Raises `ValueError`, which says what would be right, when it is built with something that cannot work."""
 
     account_sid: str
-    """`AC` and 32 hex digits."""
+    """`AC` and 32 hex digits; other dialects than Twilio's make the names of their account from it."""
     auth_token: str = field(repr=False)
-    """Signs every webhook and opens the REST API. Random per run, handed in."""
+    """Signs every webhook and opens the REST API, or makes what does. Random per run, handed in."""
     senders: tuple[str, ...]
     """Our numbers at this carrier, E.164 or short codes. The first is what phones text when they name none."""
+    carrier: str = "twilio"
+    """Whose dialect is spoken: the name of a module in `dialects/`."""
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free one; `Simulator.url` tells which."""
@@ -62,6 +66,8 @@ class SimulatorSettings:
             raise ValueError(
                 f"the simulator believes everybody who can reach it, so it binds to 127.0.0.1, not to {self.host!r}"
             )
+        if self.carrier not in dialect_names():
+            raise ValueError(f"carrier must be one of {', '.join(dialect_names())}, not {self.carrier!r}")
         if not _ACCOUNT_SID.fullmatch(self.account_sid):
             raise ValueError("account_sid must be 'AC' followed by 32 hexadecimal digits in lower case")
         if not self.auth_token:
@@ -73,3 +79,7 @@ class SimulatorSettings:
                 raise ValueError(f"sender {sender!r} is neither E.164 (+15005550006) nor a short code")
         if len(set(self.senders)) != len(self.senders):
             raise ValueError("senders must not repeat a number")
+
+    def secret(self, what: str) -> bytes:
+        """32 bytes that hang on `auth_token`, others for every `what`."""
+        return hmac.digest(self.auth_token.encode(), what.encode(), "sha256")

@@ -6,15 +6,18 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Self
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Self
 
 from aiohttp import web
 
 from .account import Account
 from .callbacks import Callbacks
+from .carrier_api import CarrierApi
 from .control_api import ControlApi
 from .delivery import Delivery
+from .dialect import Dialect, Office
+from .dialects import load_dialect
 from .edge import guard
 from .faults import Faults, FaultSettings
 from .inbound import Inbound, Texted
@@ -27,7 +30,6 @@ from .samples import RECIPES, Sample, Samples
 from .settings import SimulatorSettings
 from .tasks import Tasks
 from .traffic import Traffic
-from .twilio_api import TwilioApi
 
 MAX_REQUEST_BYTES: Final = 24 * 1024 * 1024
 STOP_GRACE_S: Final = 0.2
@@ -36,7 +38,8 @@ STOP_GRACE_S: Final = 0.2
 class Simulator:
     """A carrier with its phones. Started once, stopped once; also an async context manager.
 
-    `clock` gives epoch seconds; `sleep` is used for every delay that the simulator makes on its own.
+    `clock` gives epoch seconds; `sleep` is used for every delay that the simulator makes on its own. Several of them
+    can share `samples`, which take a while to draw.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Simulator:
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        samples: Samples | None = None,
     ) -> None:
         self.settings = settings
         self._clock = clock
@@ -52,10 +56,11 @@ class Simulator:
         self._chance = random.Random(settings.seed)
         self._account = Account(settings, chance=self._chance, now=clock())
         self._faults = Faults(self._chance)
-        self._samples = Samples()
+        self._samples = samples or Samples()
         self._tasks = Tasks()
         self._callbacks: Callbacks | None = None
         self._inbound: Inbound | None = None
+        self._dialect: Dialect | None = None
         self._runner: web.AppRunner | None = None
         self._url = self._cdn_host = ""
         self.traffic = Traffic(limit=settings.max_traffic, clock=clock)
@@ -81,6 +86,18 @@ class Simulator:
             raise RuntimeError("the simulator has not been started")
         return self._cdn_host
 
+    def write_account(self) -> dict[str, Any]:
+        """The table under `carriers` with which a bridge has its account here, secrets included."""
+        if self._dialect is None:
+            raise RuntimeError("the simulator has not been started")
+        return self._dialect.write_account()
+
+    def write_keys(self) -> Mapping[str, bytes]:
+        """What a bridge has to know beside its account: public keys that would lie at the carrier's own addresses."""
+        if self._dialect is None:
+            raise RuntimeError("the simulator has not been started")
+        return self._dialect.write_keys()
+
     async def start(self) -> None:
         """Binds and answers. Raises `OSError` when the port is taken."""
         settings, host = self.settings, self.settings.host
@@ -92,46 +109,32 @@ class Simulator:
             raise OSError(f"{host} is {address} here, which is not this computer alone")
         self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._cdn_host = f"127.0.0.1:{port}" if host == "localhost" else f"localhost:{port}"
-        media_base_url = f"{self._url}/api/media"
-        self._callbacks = Callbacks(
-            auth_token=settings.auth_token, connection=settings.connection, traffic=self.traffic, chance=self._chance
-        )
-        delivery = Delivery(
-            settings,
+        office = Office(
+            settings=settings,
             account=self._account,
             phones=self._phones,
-            callbacks=self._callbacks,
             faults=self._faults,
-            tasks=self._tasks,
             chance=self._chance,
             clock=self._clock,
-            sleep=self._sleep,
-            media_base_url=media_base_url,
+            pause=self._pause,
+            url=settings.api_url or self._url,
+            cdn_url=f"http://{self._cdn_host}",
+        )
+        media_base_url = f"{self._url}/api/media"
+        self._dialect = dialect = load_dialect(settings.carrier)(office)
+        self._callbacks = Callbacks(user_agent=dialect.user_agent, traffic=self.traffic, pause=self._pause)
+        delivery = Delivery(
+            dialect, office, callbacks=self._callbacks, tasks=self._tasks, media_base_url=media_base_url
         )
         self._inbound = Inbound(
-            settings,
-            account=self._account,
-            phones=self._phones,
+            dialect,
+            office,
             callbacks=self._callbacks,
             delivery=delivery,
-            faults=self._faults,
             ledger=self.ledger,
-            clock=self._clock,
-            url=settings.api_url or self._url,
             media_base_url=media_base_url,
         )
-        twilio_api = TwilioApi(
-            settings,
-            account=self._account,
-            phones=self._phones,
-            delivery=delivery,
-            faults=self._faults,
-            ledger=self.ledger,
-            traffic=self.traffic,
-            clock=self._clock,
-            sleep=self._sleep,
-            cdn_url=f"http://{self._cdn_host}/cdn",
-        )
+        carrier_api = CarrierApi(dialect, office, delivery=delivery, ledger=self.ledger, traffic=self.traffic)
         control_api = ControlApi(
             account=self._account,
             phones=self._phones,
@@ -144,7 +147,7 @@ class Simulator:
             url=self._url,
         )
         app = web.Application(middlewares=[guard], client_max_size=MAX_REQUEST_BYTES)
-        app.add_routes([*control_api.routes(), *twilio_api.routes()])
+        app.add_routes([*control_api.routes(), *carrier_api.routes()])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_GRACE_S)
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
@@ -202,6 +205,11 @@ class Simulator:
         for number in self._account.numbers.values():
             if sender is None or number.number == sender:
                 number.sms_url = url
+
+    async def _pause(self, seconds: float) -> None:
+        scaled = seconds * self.settings.time_scale
+        if scaled > 0:
+            await self._sleep(scaled)
 
     async def _sample(self, name: str) -> Sample:
         sample = await self._samples.get(name)

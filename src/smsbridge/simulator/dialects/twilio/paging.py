@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from .account import CarrierMessage
+from smsbridge.simulator.account import CarrierMessage
 
 MAX_PAGE_SIZE: Final = 1_000
 DEFAULT_PAGE_SIZE: Final = 50

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .account import Account, CarrierMessage, MediaFile, OwnNumber
-from .numbers import country_of, is_e164
-from .personas import FIXED_FATES_OF_RECIPIENTS, Persona
+from smsbridge.simulator.account import Account, CarrierMessage, MediaFile, OwnNumber
+from smsbridge.simulator.lookups import Line
+from smsbridge.simulator.numbers import country_of, is_e164
+from smsbridge.simulator.times import rfc2822
+
 from .refusals import Refusal
-from .times import rfc2822
 
 API_VERSION: Final = "2010-04-01"
 
@@ -116,17 +117,15 @@ def write_account(account: Account) -> dict[str, Any]:
     }
 
 
-def write_lookup(number: str, persona: Persona, *, with_line_type: bool, url: str) -> dict[str, Any]:
+def write_lookup(number: str, line: Line, *, with_line_type: bool, url: str) -> dict[str, Any]:
     """Lookup v2, https://www.twilio.com/docs/lookup/v2-api/line-type-intelligence"""
-    fate = FIXED_FATES_OF_RECIPIENTS.get(number)
-    valid = is_e164(number) and persona.valid and fate != 21211
+    valid = line.valid
     country = country_of(number) if valid else None
     line_type = None
     if with_line_type and valid:
-        kind = "landline" if fate == 21614 else persona.line_type
         line_type = {
-            "type": kind,
-            "carrier_name": "Simulated" if kind else None,
+            "type": line.kind,
+            "carrier_name": "Simulated" if line.kind else None,
             "mobile_country_code": None,
             "mobile_network_code": None,
             "error_code": None,

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from smsbridge.simulator.dialect import BadAnswer, Reply
 
 MAX_REPLIES: Final = 10
 _XML_TYPES: Final = ("text/xml", "application/xml", "text/html")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    text: str
-    media_urls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BadAnswer:
-    """An alert the carrier would raise: https://www.twilio.com/docs/api/errors"""
-
-    code: int
-    reason: str
 
 
 def read_answer(content_type: str, body: bytes) -> Sequence[Reply] | BadAnswer:
