@@ -40,3 +40,8 @@ NOT_CAPABLE = frozenset({Cause.INVALID_NUMBER, Cause.NOT_MOBILE})
 
 PASSING = frozenset({Cause.RATE_LIMITED, Cause.QUEUE_FULL, Cause.CARRIER_OUTAGE})
 """Passes by itself: worth waiting for."""
+
+
+def is_known(cause: Cause | None) -> bool:
+    """Whether it says why. A failure without a reason shows UNKNOWN."""
+    return cause is not None and cause is not Cause.UNKNOWN
