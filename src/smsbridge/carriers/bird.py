@@ -221,6 +221,11 @@ class Bird(Carrier):
         made.setdefault("api_url", API_URLS[made.get("api", CHANNELS)])
         return cls(**made, webhook=urls.webhook)
 
+    @property
+    def only_sender(self) -> str:
+        """A channel has one number, and a send names none."""
+        return "" if self._is_messagebird else self.number
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:

@@ -166,6 +166,11 @@ class Carrier(Protocol):
         """
         ...
 
+    @property
+    def only_sender(self) -> str:
+        """The one sender of this account, where the carrier sends from it whatever a send asks for; empty: it asks."""
+        return ""
+
     def verify(self, request: Request, now_ms: int) -> None:
         """Raises BadSignature unless the carrier itself wrote this request. `request.url` is the public URL.
 

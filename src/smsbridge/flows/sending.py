@@ -499,6 +499,9 @@ def last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None)
     """What may have changed since the text was taken: an opt-out, the time, the attachments, the configuration."""
     if account is None:
         return Rejected(cause=Cause.SENDER_NOT_OURS, evidence=Evidence(text="the account is no longer configured"))
+    if account.adapter.only_sender not in ("", message.sender):  # the number has another account since
+        words = f"{account.name} sends from {account.adapter.only_sender} alone"
+        return Rejected(cause=Cause.SENDER_NOT_OURS, evidence=Evidence(text=words))
     if not message.contact_number:
         return Rejected(cause=Cause.INVALID_NUMBER, evidence=Evidence(text="the contact was erased"))
     if message.give_up_at_ms is not None and bridge.now_ms() >= message.give_up_at_ms:
