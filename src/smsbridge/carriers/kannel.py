@@ -28,7 +28,7 @@ from smsbridge.domain.status import Status
 from smsbridge.domain.text import count_segments
 from smsbridge.wire.encoding import MAX_FORM_FIELDS, Unreadable
 from smsbridge.wire.http import NOT_PROVEN, Headers, Request, Response
-from smsbridge.wire.signing import basic_authorization, same_text
+from smsbridge.wire.signing import basic_authorization, is_one_of
 from smsbridge.wire.times import read_retry_after_s
 
 USER: Final = "kannel"
@@ -319,7 +319,7 @@ class Kannel(Carrier):
                 hint=f"Write the URL in kannel.conf as https://{USER}:WEBHOOK_SECRET@...",
             )
         secrets = filter(None, (self.webhook_secret, self.webhook_secret_secondary))
-        if not any(same_text(given, basic_authorization(USER, secret)) for secret in secrets):
+        if not is_one_of(given, [basic_authorization(USER, secret) for secret in secrets]):
             raise BadSignature(f"The Authorization header is not that of {USER} with webhook_secret.")
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:

@@ -60,7 +60,7 @@ from smsbridge.wire.encoding import (
     write_json,
 )
 from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port, is_at
-from smsbridge.wire.signing import basic_authorization, hmac_digest, md5_hex, same_text, sha256_hex
+from smsbridge.wire.signing import basic_authorization, hmac_digest, is_one_of, md5_hex, same_text, sha256_hex
 from smsbridge.wire.times import read_retry_after_s, read_time_ms
 
 API_URL: Final = "https://api.nexmo.com"
@@ -498,7 +498,7 @@ class Vonage(Carrier):
         at it."""
         signed, _, signature = token.rpartition(".")
         expected = (_base64url(hmac_digest("sha256", key, _bytes(signed))) for key in self._secrets)
-        if not any(same_text(signature, each) for each in expected):
+        if not is_one_of(signature, expected):
             raise BadSignature("The token in Authorization was not signed with signature_secret.")
         header, _, claims = signed.partition(".")
         said = _read_segment(claims)
@@ -523,7 +523,7 @@ class Vonage(Carrier):
         # Vonage's own readers differ in whether a blank value is signed.
         texts = [_canonical(fields), _canonical({name: value for name, value in fields.items() if value})]
         expected = [_sign(self.signature_method, key, text) for key in self._secrets for text in texts]
-        if not any(same_text(given, each) for each in expected):
+        if not is_one_of(given, expected):
             raise BadSignature(
                 f"sig does not fit the {len(fields)} fields with {self.signature_method} and signature_secret.",
                 hint="The method is shown in the dashboard beside the secret; signature_method must be the same.",
