@@ -382,6 +382,14 @@ class Bandwidth(Carrier):
             made.setdefault("lookup_url", made["api_url"])
         return cls(**made)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"Bandwidth App, the messaging application {self.application_id}: set 'inbound callback URL' to {webhook}",
+            f"There, set 'status callback URL' to {webhook} too",
+            "There, set the 'callback user id' and 'password' of both to webhook_user and webhook_password",
+            "Put the location (sip peer) of the numbers into that application",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- nothing is signed, no time either

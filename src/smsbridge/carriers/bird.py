@@ -222,6 +222,18 @@ class Bird(Carrier):
         made.setdefault("api_url", API_URLS[made.get("api", CHANNELS)])
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        if self._is_messagebird:
+            return (
+                f"MessageBird's dashboard, the number or its flow: forward texts to {webhook}",
+                f"For MMS: set {webhook}/status as the default for status reports; receipts of SMS need nothing",
+            )
+        return (
+            f"Bird's API: make a webhook subscription with the event sms.inbound, the url {webhook} and signing_key",
+            f"And another with the event sms.outbound, the url {webhook} and signing_key",
+            f"Filter both by channelId {self.channel_id}",
+        )
+
     @property
     def only_sender(self) -> str:
         """A channel has one number, and a send names none."""

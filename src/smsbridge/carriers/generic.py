@@ -225,6 +225,14 @@ class Generic(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**_gather(made), webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        key = "?key=WEBHOOK_SECRET" if self.signature is None else ""
+        receipts = webhook if self.kind else f"{webhook}/receipt"
+        return (
+            f"At the carrier: let texts be posted to {webhook}{key}",
+            f"Let receipts be posted to {receipts}{key}, unless send_fields has {{receipt_url}}",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:

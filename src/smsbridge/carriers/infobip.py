@@ -481,6 +481,16 @@ class Infobip(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        if self.webhook_auth == "token":
+            return (f"At every number: forward texts to {webhook}?token=WEBHOOK_SECRET; receipts need nothing",)
+        proof = "'Basic' with webhook_user and webhook_secret" if self.webhook_auth == "basic" else "'HMAC'"
+        return (
+            f"portal.infobip.com, Subscriptions: make a notification profile with the webhook {webhook}",
+            f"There, set the security to {proof}, and 10 s to connect and to read",
+            "Subscribe it to INBOUND_MESSAGE and DELIVERY of SMS, and to the same of MMS",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- nothing that Infobip sends holds a time

@@ -308,6 +308,16 @@ class Kannel(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        url = webhook.replace("://", f"://{USER}:WEBHOOK_SECRET@")
+        fields = "from=%q&to=%Q&id=%I&time=%T&coding=%c&charset=%C&udh=%u&text=%b"
+        return (
+            f'kannel.conf, a group sms-service with catch-all = true: get-url = "{url}?{fields}"',
+            "There, max-messages = 0; and in the group of the sendsms-user 25",
+            "The group smsbox: http-request-retry = 1000, or a text that comes while the bridge is away is dropped",
+            "Every group smsc needs an smsc-id, or there are no receipts",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- Kannel signs nothing

@@ -231,6 +231,12 @@ class Plivo(Carrier):
             made.setdefault("lookup_url", made["api_url"])
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"console.plivo.com, Messaging, Applications: set 'Message URL' to {webhook}, method POST",
+            "'Phone Numbers', 'Your Numbers': give every number that application; receipts need nothing",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- Plivo signs no time

@@ -425,6 +425,12 @@ class Sinch(Carrier):
         made.setdefault("api_url", f"https://{made.get('region', 'us')}.sms.api.sinch.com")
         return cls(**made)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"Sinch dashboard, SMS, the service plan {self.service_plan_id}: set 'callback URL' to {webhook}",
+            "Ask your account manager to sign the callbacks of the plan with webhook_secret; unsigned ones are refused",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:

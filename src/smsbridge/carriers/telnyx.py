@@ -379,6 +379,13 @@ class Telnyx(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"portal.telnyx.com, Messaging, the messaging profile: set 'Send a webhook to this URL' to {webhook}",
+            "There, set 'Failover URL' to the same, for three more tries, and 'Webhook API version' to 2",
+            "'My Numbers': give every number that profile; receipts need nothing",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:

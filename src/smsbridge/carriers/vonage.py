@@ -395,6 +395,19 @@ class Vonage(Carrier):
             made.setdefault("rest_url", made["api_url"])  # whoever stands in for Vonage does so for both
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        if not self.application_id:
+            return (
+                f"dashboard.nexmo.com, API settings, SMS settings: set 'Inbound SMS webhooks' to {webhook}, POST-JSON",
+                "Ask the support to sign webhooks; unsigned ones are refused. Receipts need nothing",
+            )
+        return (
+            f"dashboard.nexmo.com, the application {self.application_id}, Messages: set 'Inbound URL' to {webhook}",
+            f"There, set 'Status URL' to {webhook} too, and choose version v1 of the webhooks",
+            "Link the numbers to the application",
+            "API settings, SMS settings: set 'Default SMS setting' to Messages API",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:
