@@ -9,7 +9,7 @@ from typing import Final
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import AttachmentProblem, Certainty, NoticeKind
 from smsbridge.domain.notice_texts import ENGLISH, NoticeTexts, Why
-from smsbridge.domain.notices import NoticeWords, notice_for, write_notice
+from smsbridge.domain.notices import NoticeWords, adds_to_unknown, notice_for, write_notice
 
 FILE: Final = Path(__file__).with_name("notices.md")
 
@@ -56,12 +56,15 @@ def write_page() -> str:
         "",
         "## Which cause raises which notice",
         "",
-        "| cause | when it is final | while it waits |",
-        "|---|---|---|",
+        "A reason that comes after the failure replaces *unknown*. The agent is told where it changes what to do.",
+        "",
+        "| cause | when it is final | while it waits | when it comes after `unknown` |",
+        "|---|---|---|---|",
     ]
     for cause in Cause:
         final, waiting = notice_for(cause), notice_for(cause, waiting=True)
-        lines.append(f"| `{cause}` | `{final}` | {f'`{waiting}`' if waiting is not final else ''} |")
+        later = "a second notice" if adds_to_unknown(cause) else ""
+        lines.append(f"| `{cause}` | `{final}` | {f'`{waiting}`' if waiting is not final else ''} | {later} |")
     return "\n".join(lines) + "\n"
 
 

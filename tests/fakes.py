@@ -231,6 +231,7 @@ class PlainCarrier:
     refusal: ClassVar[Response] = NOT_PROVEN
     secret: str = field(default="secret", repr=False)
     host: str = "plain.example"
+    only_sender: str = ""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:

@@ -648,6 +648,19 @@ def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
 
 
+@pytest.mark.parametrize("name", sorted(CARRIERS))
+def test_a_person_is_told_what_to_set_at_the_carrier(name: str) -> None:
+    adapter, webhook = build(name), "https://bridge.example/hooks/carriers/account-7"
+    steps = adapter.write_setup(webhook)
+    host_and_path = webhook.partition("://")[2]  # some hold credentials before the host
+    assert any(host_and_path in step for step in steps)
+    for step in steps:
+        assert step == step.strip()
+        assert "\n" not in step
+        assert not step.endswith(".")
+        assert not [secret for secret in secrets_of(name) if secret in step]
+
+
 @pytest.mark.parametrize(("name", "case"), cases("media.json"))
 def test_media_is_fetched_from_the_carrier_alone(name: str, case: dict[str, Any]) -> None:
     adapter, media = build(name, **case.get("settings", {})), InboundMedia(**case["media"])

@@ -292,6 +292,26 @@ def test_connect_writes_out_what_to_click(place: Any) -> None:
     assert "http://127.0.0.1:8398/hooks/carriers/twilio" in result.stdout
 
 
+def test_of_other_carriers_connect_tells_what_to_set(configured: Callable[[str], Any]) -> None:
+    place = configured("")
+    telnyx = f'[carriers.other]\ntype = "telnyx"\napi_key = "KEY-of-tests"\npublic_key = "{"A" * 43}="\n[[senders]]'
+    place.file.write_text(place.file.read_text().replace("[[senders]]", telnyx, 1))
+    result = place.run("connect", "other")
+    assert result.exit_code == 0, result.output
+    assert "1. portal.telnyx.com, Messaging" in result.stdout
+    assert "/hooks/carriers/other" in result.stdout
+    assert "docs/carriers/telnyx.md" in result.stdout
+    assert "KEY-of-tests" not in result.output
+    for command in (
+        ["connect", "other", "--test-to", "+14155550123"],
+        ["disconnect", "other"],
+        ["numbers", "list", "other"],
+    ):
+        result = place.run(*command)
+        assert result.exit_code == 1
+        assert "Traceback" not in result.stderr
+
+
 def test_readyz_says_who_does_not_answer(place: Any) -> None:
     result = place.run("readyz", "--url", "http://127.0.0.1:9", "--timeout", "1")
     assert result.exit_code == 69

@@ -266,6 +266,30 @@ carrier = "twilio"
     assert found[8].endswith("Did you mean auth_token?")
 
 
+def test_an_account_with_one_number_takes_no_other_sender(file: Path) -> None:
+    text = f"""\
+public_url = "https://sms.example.com"
+[carriers.bird]
+type = "bird"
+access_key = "key"
+signing_key = "signing"
+workspace_id = "{"0" * 8}-0000-4000-8000-{"0" * 12}"
+channel_id = "{"1" * 8}-0000-4000-8000-{"0" * 12}"
+number = "+31970001122"
+[[senders]]
+number = "+31970001122"
+carrier = "bird"
+[[senders]]
+number = "+31970001123"
+carrier = "bird"
+"""
+    [problem] = problems_of(file, text)
+    assert problem == (
+        "smsbridge.toml:13: senders.1.number: the account bird sends from +31970001122 alone."
+        " Give this number an account of its own."
+    )
+
+
 def test_a_wrong_variable_is_named(file: Path) -> None:
     (problem,) = problems_of(file, GOOD, {"SMSBRIDGE__SERVER__PRT": "1"})
     assert problem == "SMSBRIDGE__SERVER__PRT: server.prt: there is no such key in [server]. Did you mean port?"

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from smsbridge.domain.cause import NOT_CAPABLE, PASSING, WRONG_SENDER, Cause
 from smsbridge.domain.message import AttachmentProblem, Certainty, NoticeKind, Severity
 from smsbridge.domain.notice_texts import NoticeTexts
-from smsbridge.domain.notices import CATALOGUES, MAX_NOTICE_CHARS, NoticeWords, notice_for, write_notice
+from smsbridge.domain.notices import (
+    CATALOGUES,
+    MAX_NOTICE_CHARS,
+    NoticeWords,
+    adds_to_unknown,
+    notice_for,
+    write_notice,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -271,6 +278,13 @@ def test_every_cause_raises_the_notice_of_its_group(cause: Cause, waiting: bool)
 )
 def test_what_is_final_raises(cause: Cause, kind: NoticeKind) -> None:
     assert notice_for(cause) is kind
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_a_reason_that_comes_later_is_told_where_its_advice_is_another_than_after_an_unknown_one(cause: Cause) -> None:
+    """Whether a text is sent again later or tried again later, it is the same to do."""
+    advice = write_notice(notice_for(cause), cause, certainty=Certainty.CERTAIN).advice
+    assert adds_to_unknown(cause) == (not advice.endswith("again later, or call."))
 
 
 # --- the page

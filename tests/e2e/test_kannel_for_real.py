@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -162,8 +163,16 @@ async def test_what_kannel_refuses_fails_with_its_reason(world: World) -> None:
     message = await world.api.post(
         "/messages", {"to": "+447400123456", "from": SENDER, "text": "No SMSC takes +44"}, status=202
     )
-    failed = await world.api.status(message["id"], "failed", "sent", "delivered", "uncertain")
+
+    async def explained() -> dict[str, Any] | None:
+        """The bearerbox's receipt and the smsbox's answer race; only the answer has the reason."""
+        shown: dict[str, Any] = await world.api.get(f"/messages/{message['id']}")
+        assert shown["status"] in ("queued", "sending", "failed")
+        return shown if shown["cause"] not in (None, "unknown") else None
+
+    failed = await world.api.until(explained, "the reason")
     assert (failed["status"], failed["cause"]) == ("failed", "permission_or_region")
+    assert [part["cause"] for part in failed["parts"]] == ["permission_or_region"]
     await world.api.post("/messages", {"to": "+14155550145", "from": SENDER, "text": "But +1 it takes"}, status=202)
     assert [sms.text for sms in await world.phone.next()] == ["But +1 it takes"]
 

@@ -13,7 +13,7 @@ from smsbridge.contracts.store import Arrived
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend, Invalid
 from smsbridge.domain.interaction import EndReason, State
-from smsbridge.domain.message import NoticeKind
+from smsbridge.domain.message import Certainty, NoticeKind
 from smsbridge.domain.status import Status
 from smsbridge.flows import contacts, outbound
 
@@ -101,6 +101,53 @@ async def test_start_brings_them_back(world: World) -> None:
     await world.send("Welcome back")
     await world.run_due()
     assert texts_sent(world)[-1] == "Welcome back"
+
+
+@pytest.mark.parametrize(
+    ("texts", "opted_out_at_last"),
+    [
+        ((("STOP", 0), ("START", 1)), False),
+        ((("STOP", 0), ("START", 0)), False),  # a carrier that counts seconds: the later to come is the later
+        ((("START", 0), ("STOP", 0)), True),
+        ((("STOP", 1), ("START", 0)), True),
+        ((("STOP", 0), ("START", 2), ("STOP", 1)), False),
+        ((("STOP", 0), ("START", 1), ("STOP", 2), ("START", 1)), True),
+    ],
+)
+async def test_what_was_said_last_by_the_carriers_clock_counts_to_the_millisecond(
+    world: World, texts: tuple[tuple[str, int], ...], opted_out_at_last: bool
+) -> None:
+    carriers_clock = world.clock.now - 86_400_000  # a day behind ours
+    for text, after_ms in texts:
+        await world.text(text, at_ms=carriers_clock + after_ms)
+    assert await opted_out(world) is opted_out_at_last
+    last = (await kinds(world))[-1]
+    assert last is (NoticeKind.OPTED_OUT if opted_out_at_last else NoticeKind.OPTED_IN), "the agent knows"
+
+
+@pytest.mark.parametrize("after_ms", [-2_000, 0, 2_000])
+async def test_a_start_about_which_two_clocks_do_not_agree_is_not_dropped_in_silence(
+    world: World, after_ms: int
+) -> None:
+    """The carrier gave the STOP no time, so its clock has to be compared with ours."""
+    await world.text("STOP")
+    await world.text("START", at_ms=world.clock.now + after_ms)
+    assert await opted_out(world)
+    notice = (await world.notices())[-1]
+    assert (notice.kind, notice.certainty) == (NoticeKind.OPTED_OUT, Certainty.POSSIBLE)
+    assert notice.text == f"Still opted out. {ANN} sent START at about the time of the opt-out."
+    world.clock.now += 1
+    await world.text("START", at_ms=world.clock.now + 2_000)
+    assert not await opted_out(world), "another one brings them back"
+
+
+async def test_the_times_of_two_accounts_are_not_compared_with_each_other(world: World) -> None:
+    await world.text("STOP", at_ms=world.clock.now)
+    start = {"type": "message", "id": "late", "from": ANN, "to": OUR_NUMBER, "text": "START"}
+    await world.webhook({**start, "at_ms": world.clock.now + 1}, account="second", secret="other")
+    assert await opted_out(world)
+    await world.webhook({**start, "id": "later", "at_ms": world.clock.now + 2_001}, account="second", secret="other")
+    assert not await opted_out(world)
 
 
 async def test_yes_is_a_word_to_start_with_only_for_who_has_stopped(world: World) -> None:

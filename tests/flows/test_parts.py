@@ -11,7 +11,7 @@ import pytest
 
 from fakes import ANN, BOB, OUR_NUMBER, World
 from flows.conftest import on_sqlite
-from smsbridge.contracts.bridge import Policy
+from smsbridge.contracts.bridge import Policy, Retention
 from smsbridge.contracts.store import Arrived
 from smsbridge.domain.events import InboundMessage, TextPart
 from smsbridge.domain.message import NoticeKind
@@ -222,6 +222,23 @@ async def test_an_erased_person_leaves_no_part_behind(world: World, folder: Path
     stored = (folder / "store0.sqlite3").read_bytes()
     for word in (ANN[1:], "Xylophon", "xylophon"):
         assert word.encode() not in stored, word
+
+
+async def test_a_joined_part_is_known_for_as_long_as_it_may_come_again(make_world: MakeWorld) -> None:
+    """Vonage repeats for a day, and a signature holds longer: a short retention makes no second text of it."""
+    world = make_world(policy=Policy(retention=Retention(arrivals_ms=3_600_000)))
+    for number in (1, 2, 3):
+        await part(world, number, str(number))
+    await world.write(lambda tx: upkeep.ensure_upkeep(tx, world.bridge))
+    world.clock.now += 48 * 3_600_000
+    claimed = await world.claim()
+    while claimed is not None and claimed[0].kind != "upkeep":
+        await world.finish(*claimed)
+        claimed = await world.claim()
+    assert claimed is not None
+    await world.finish(*claimed)
+    await part(world, 2, "2")
+    assert await texts(world) == ["123"]
 
 
 async def test_joined_parts_are_forgotten_after_a_while_and_waiting_ones_never(make_world: MakeWorld) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+import json
 import random
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from flows.conftest import on_sqlite
 from smsbridge.contracts.jobs import Done, Job, JobEnd, Later
 from smsbridge.contracts.store import Arrived, Tx
 from smsbridge.domain.cause import Cause
+from smsbridge.domain.errors import CannotSend
 from smsbridge.domain.events import Receipt
 from smsbridge.domain.message import Message, Notice, NoticeKind, Part
 from smsbridge.domain.outcome import Evidence
@@ -199,6 +201,98 @@ async def test_a_part_that_failed_early_keeps_the_rest_back_until_it_arrives_aft
     assert [part.status for part in await world.parts(message.id)] == [Status.DELIVERED, Status.SENT]
 
 
+def overtaken_by(world: World, what: dict[str, Any], answer: Performed) -> None:
+    """The receipt comes while the answer to the send is on its way."""
+
+    async def perform(request: Request) -> Performed:
+        await world.webhook({**what, "ref": json.loads(request.body)["ref"]})
+        return answer
+
+    world.network.answer = perform
+
+
+@pytest.mark.parametrize("first", ["receipt", "answer"])
+async def test_a_refusal_and_its_receipt_end_in_the_same_cause(world: World, first: str) -> None:
+    """A gateway that cannot route a text says so in its answer, and only that it failed in the receipt."""
+    refusal = ok({"code": "permission_or_region"}, status=403)
+    if first == "receipt":
+        overtaken_by(world, receipt("failed", cause="unknown"), refusal)
+    else:
+        world.network.answer = lambda _request: refusal
+    message = await world.send("word " * 100)
+    await world.run_due()
+    if first == "answer":
+        await world.webhook(receipt("failed", cause="unknown", ref=f"{message.id}.1.1"))
+    kept, parts = await world.message(message.id), await world.parts(message.id)
+    assert (kept.status, kept.cause) == (Status.FAILED, Cause.PERMISSION_OR_REGION)
+    assert [(part.status, part.cause, part.evidence.code) for part in parts] == [
+        (Status.FAILED, Cause.PERMISSION_OR_REGION, "permission_or_region"),
+        (Status.FAILED, None, ""),
+    ]
+    notice = (await world.notices())[-1]
+    assert (notice.kind, notice.evidence.code) == (NoticeKind.SERVICE_PROBLEM, "permission_or_region")
+
+
+async def test_a_reason_that_comes_later_is_told_to_everybody(make_world: Callable[..., World]) -> None:
+    world = make_world(external=True)
+    message = await world.send()
+    await world.run_due()
+    for cause in ("unknown", "not_mobile", "blocked"):  # the first that is known stays
+        await world.webhook(receipt("undelivered", id="C1", cause=cause))
+        await world.run_due()
+    kept = await world.message(message.id)
+    assert (kept.status, kept.cause) == (Status.UNDELIVERED, Cause.NOT_MOBILE)
+    assert [(notice.kind, notice.cause) for notice in await world.notices()] == [
+        (NoticeKind.UNDELIVERED, Cause.UNKNOWN),
+        (NoticeKind.NOT_SMS_CAPABLE, Cause.NOT_MOBILE),
+    ]
+    told = [event["data"] for event in world.sent("/events") if event["type"] == "message.status"]
+    assert [(data["status"], data["cause"]) for data in told] == [
+        ("sent", None),
+        ("undelivered", "unknown"),
+        ("undelivered", "not_mobile"),
+    ]
+    known = await world.store.read(lambda tx: tx.capability(ANN, world.clock.now))
+    assert known is not None
+    assert known.sms_capable == "no", "what the reason says of the number is learnt"
+
+
+async def test_a_contact_who_turns_out_to_have_opted_out_is_not_texted_again(world: World) -> None:
+    await world.send()
+    await world.run_due()
+    for cause in (None, "opted_out"):
+        await world.webhook(receipt("failed", id="C1", cause=cause))
+    refused = await world.submit(to=ANN, text="Still there?")
+    assert isinstance(refused, CannotSend)
+    assert refused.cause is Cause.OPTED_OUT
+
+
+async def test_a_reason_that_changes_nothing_for_the_agent_is_shown_and_not_told_again(world: World) -> None:
+    message = await world.send()
+    await world.run_due()
+    for cause in ("unknown", "unreachable"):
+        await world.webhook(receipt("undelivered", id="C1", cause=cause))
+    assert (await world.message(message.id)).cause is Cause.UNREACHABLE
+    assert [notice.cause for notice in await world.notices()] == [Cause.UNKNOWN]
+
+
+async def test_a_text_that_was_delivered_is_not_failed_by_its_late_answer(world: World) -> None:
+    overtaken_by(world, receipt("delivered"), ok({"code": "blocked"}, status=403))
+    message = await world.send()
+    await world.run_due()
+    [part] = await world.parts(message.id)
+    assert (part.status, part.cause) == (Status.DELIVERED, None)
+    assert await world.notices() == []
+
+
+async def test_a_lost_answer_does_not_hide_why_a_text_failed(world: World) -> None:
+    overtaken_by(world, receipt("failed", cause="blocked"), lost())
+    message = await world.send()
+    await world.run_due()
+    [part] = await world.parts(message.id)
+    assert (part.status, part.cause, part.evidence.code) == (Status.FAILED, Cause.BLOCKED, "blocked")
+
+
 async def test_a_person_who_was_erased_is_learnt_nothing_of(world: World) -> None:
     from smsbridge.flows import contacts
 
@@ -212,7 +306,9 @@ async def test_a_person_who_was_erased_is_learnt_nothing_of(world: World) -> Non
 
 # --- any receipts in any order, against a model that knows nothing of the code
 
+UNKNOWN = {None, "unknown"}
 ORDER = {"sent": 1, "undelivered": 2, "failed": 2, "delivered": 3}
+BAD = {"failed", "undelivered"}
 PARTS = 3
 
 
@@ -232,16 +328,20 @@ class ModelPart:
         now = ORDER.get(self.status, 0)
         if ORDER[said] > now:
             self.status, self.cause = said, cause
+        elif now == ORDER[said] == ORDER["failed"] and self.cause in UNKNOWN and cause not in UNKNOWN:
+            self.cause = cause
 
 
 @dataclass
 class Model:
-    """A whole text. `told` has a failure for each time that it came to a bad end after a retry or a new try."""
+    """A whole text. `told` has a failure for each time that it came to a bad end after a retry or a new try, and the
+    reason for each that came later and makes the agent do something else."""
 
     parts: list[ModelPart] = field(default_factory=lambda: [ModelPart() for _ in range(PARTS)])
     shown: str = "queued"
+    cause: str | None = None
     retries: int = 0
-    told: set[tuple[int, int]] = field(default_factory=set)
+    told: set[tuple[str, int, int]] = field(default_factory=set)
     seen: set[tuple[Any, ...]] = field(default_factory=set)
     parked: list[tuple[int, int, str, str | None]] = field(default_factory=list)
     known_ids: set[tuple[int, int]] = field(default_factory=set)
@@ -257,9 +357,17 @@ class Model:
         return "sent" if present <= {"sent", "delivered"} else "sending"
 
     def note(self) -> None:
-        if self.status != self.shown and self.status in {"failed", "undelivered"}:
-            self.told.add((self.retries, sum(part.tries for part in self.parts)))
-        self.shown = self.status
+        before, self.shown, this_try = self.cause, self.status, (self.retries, sum(part.tries for part in self.parts))
+        if self.shown not in BAD:
+            self.cause = None
+            return
+        bad = sorted((part for part in self.parts if part.status in BAD), key=lambda part: part.status != self.shown)
+        known = [part.cause for part in bad if part.cause not in UNKNOWN]
+        self.cause = before if before in known else known[0] if known else "unknown"
+        if before is None:
+            self.told.add(("failed", *this_try))
+        elif before == "unknown" and self.cause in {"blocked", "filtered"}:
+            self.told.add(("reason", *this_try))
 
     def learn_id(self, part: int, try_number: int) -> None:
         """Whose the carrier's id is: what was parked under it comes in."""
@@ -273,8 +381,7 @@ class Model:
 
 
 Step = tuple[Any, ...]
-causes = st.sampled_from(["unreachable", "blocked", "filtered", "expired"])
-sends: st.SearchStrategy[Step] = st.tuples(st.just("send"), st.sampled_from(["accepted", "lost", "rejected"]))
+causes = st.sampled_from(["unreachable", "blocked", "filtered", "expired", "unknown", "unknown"])
 receipts_of_any_kind: st.SearchStrategy[Step] = st.tuples(
     st.just("receipt"),
     st.integers(0, PARTS - 1),
@@ -283,6 +390,11 @@ receipts_of_any_kind: st.SearchStrategy[Step] = st.tuples(
     causes,
     st.sampled_from(["by id", "by reference", "by both"]),
     st.sampled_from(["plain", "plain", "plain", "second"]),
+)
+sends: st.SearchStrategy[Step] = st.tuples(
+    st.just("send"),
+    st.sampled_from(["accepted", "lost", "rejected"]),
+    st.none() | st.tuples(st.sampled_from(sorted(ORDER)), causes),  # a receipt that overtakes the answer
 )
 steps = st.lists(st.one_of(sends, receipts_of_any_kind, receipts_of_any_kind, st.just(("retry",))), max_size=14)
 
@@ -297,7 +409,7 @@ class Bench:
         self.tx: Tx = SqlTx(SqliteRows(connection), b"k" * 32)
         self.world = World(None, None)  # type: ignore[arg-type] - what runs here is given its transaction
 
-    def send_next(self, outcome: str) -> tuple[int, int] | None:
+    def send_next(self, outcome: str, before_its_end: Callable[[int, int], None]) -> tuple[int, int] | None:
         """Begins the head of the queue and ends it so. Returns (part, try), or None when nothing was to be sent."""
         now_ms = self.world.clock.now
         jobs = self.tx.claim("send:plain", now_ms=now_ms, lease_until_ms=now_ms + 1, limit=1)
@@ -307,13 +419,14 @@ class Bench:
         if not isinstance(begun, sending.Sending):
             self._end(jobs[0], begun)
             return None
+        before_its_end(begun.part.number - 1, begun.part.tries)
         match outcome:
             case "accepted":
                 self._end(jobs[0], Later(due_at_ms=now_ms, counts=False))
                 report = Report(status=Status.SENT, carrier_message_id=id_of(begun.part.number - 1, begun.part.tries))
                 receipts.apply_report(self.tx, self.world.bridge, begun.target, report)
             case "lost":
-                self._end(jobs[0], Done())
+                self._end(jobs[0], Done() if begun.is_last else Later(due_at_ms=now_ms, counts=False))
                 sending.doubt(self.tx, self.world.bridge, begun.message, begun.part, "lost")
             case "rejected":
                 self._end(jobs[0], Done())
@@ -360,8 +473,19 @@ def play(bench: Bench, steps: Sequence[Step]) -> None:
     for step in steps:
         bench.world.clock.now += 1  # what is parked is ordered by when it came, and the model by its steps
         match step:
-            case ("send", outcome):
-                model_send(model, outcome, bench.send_next(outcome))
+            case ("send", outcome, early):
+
+                def overtake(part: int, try_number: int, step: Step = step, early: Step | None = early) -> None:
+                    model_begin(model, part, try_number)
+                    model.note()
+                    if early is not None:
+                        receipt = ("receipt", part, try_number, *early, "by reference", "plain")
+                        accept(tx, bench, message, receipt)
+                        model_receipt(model, *receipt[1:])
+                        model.note()
+                        check(tx, message, model, step)
+
+                model_end(model, outcome, bench.send_next(outcome, overtake))
             case ("receipt", part, try_number, said, cause, how, account):
                 accept(tx, bench, message, step)
                 model_receipt(model, part, try_number, said, cause, how, account)
@@ -376,29 +500,37 @@ def play(bench: Bench, steps: Sequence[Step]) -> None:
         check(tx, message, model, step)
 
 
-def model_send(model: Model, outcome: str, sent: tuple[int, int] | None) -> None:
-    next_part = next((number for number, part in enumerate(model.parts) if part.status == "queued"), None)
-    stopped = model.status in {"failed", "undelivered", "uncertain", "delivered"}
+STOPPED = {"failed", "undelivered", "uncertain", "delivered"}
+
+
+def next_part(model: Model) -> int | None:
+    return next((number for number, part in enumerate(model.parts) if part.status == "queued"), None)
+
+
+def model_begin(model: Model, part: int, try_number: int) -> None:
+    assert model.status not in STOPPED, "sent although another part had failed or was in doubt"
+    assert part == next_part(model)
+    begun = model.parts[part]
+    begun.status, begun.cause, begun.tries = "sending", None, begun.tries + 1
+    assert try_number == begun.tries
+
+
+def model_end(model: Model, outcome: str, sent: tuple[int, int] | None) -> None:
     if sent is None:
-        assert next_part is None or stopped, "something was left to be sent"
+        assert next_part(model) is None or model.status in STOPPED, "something was left to be sent"
         return
-    assert not stopped, "sent although another part had failed or was in doubt"
-    assert sent[0] == next_part
     part = model.parts[sent[0]]
-    part.tries += 1
-    part.cause = None
-    assert sent[1] == part.tries
     match outcome:
         case "accepted":
-            part.status = "sent"
+            part.report("sent", None, part.tries)
             model.learn_id(sent[0], part.tries)
         case "lost":
-            part.status = "uncertain"
+            part.status = "uncertain" if part.status == "sending" else part.status
         case "rejected":
-            part.status, part.cause = "failed", "blocked"
+            part.report("failed", "blocked", part.tries)
             for behind in model.parts:
-                if behind.status == "queued":
-                    behind.status = "failed"
+                if part.status != "delivered" and behind.status == "queued":
+                    behind.status, behind.cause = "failed", None
 
 
 def model_receipt(
@@ -441,12 +573,11 @@ def check(tx: Tx, message: Message, model: Model, step: Step) -> None:
     shown = tx.message(message.id)
     assert shown is not None
     assert [part.status for part in parts] == [part.status for part in model.parts], step
+    assert [part.cause for part in parts if part.status in BAD] == [
+        part.cause for part in model.parts if part.status in BAD
+    ], step
     assert [part.status for part in parts].count(Status.UNCERTAIN) <= 1, "one doubt at a time, and one job to settle it"
-    assert shown.status == model.status
-    if shown.status in {Status.FAILED, Status.UNDELIVERED}:
-        assert shown.cause is not None
-    else:
-        assert shown.cause is None
+    assert (shown.status, shown.cause) == (model.status, model.cause), step
     told: list[Notice] = tx.list_notices(interaction_id=message.interaction_id, limit=100)
     assert len(told) == len(model.told), step
 

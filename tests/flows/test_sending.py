@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from fakes import ANN, BOB, OUR_NUMBER, World, lost, ok, refused
+from fakes import ANN, BOB, OTHER_NUMBER, OUR_NUMBER, PlainCarrier, World, lost, ok, refused
 from flows.conftest import on_sqlite
 from smsbridge.carriers.twilio import Twilio
 from smsbridge.contracts.bridge import Account, Policy
@@ -204,6 +204,19 @@ async def test_a_sender_whose_account_is_gone_fails_with_the_reason(world: World
     kept = await world.message(message.id)
     assert (kept.status, kept.cause) == (Status.FAILED, Cause.SENDER_NOT_OURS)
     assert await kinds(world) == [NoticeKind.WRONG_SENDER_NUMBER]
+
+
+async def test_a_text_is_not_sent_from_another_number_than_its_own(make_world: Callable[..., World]) -> None:
+    """An account that sends from its one number whatever it is asked, and a text that waits there from another."""
+    world = make_world(carrier=PlainCarrier(only_sender=OTHER_NUMBER))
+    message = await world.send(from_sender=OUR_NUMBER)
+    await world.run_due()
+    kept = await world.message(message.id)
+    assert (kept.status, kept.cause) == (Status.FAILED, Cause.SENDER_NOT_OURS)
+    assert world.sent() == []
+    [notice] = await world.notices()
+    assert notice.kind is NoticeKind.WRONG_SENDER_NUMBER
+    assert f"plain sends from {OTHER_NUMBER} alone" in notice.admin_text
 
 
 async def test_texts_to_one_contact_leave_in_the_order_they_were_written(world: World) -> None:

@@ -19,7 +19,6 @@ from smsbridge.provisioning.connect import (
     Wish,
     connect,
     disconnect,
-    write_console_settings,
 )
 from smsbridge.provisioning.control import Control, ControlFailed, NumberWebhook, OwnedNumber
 from smsbridge.provisioning.reach import check_public_url, probe
@@ -315,9 +314,3 @@ async def test_the_probe_tells_who_answered(answer: httpx.Response | Exception, 
 @pytest.mark.parametrize("nonce", ["", "short", "x" * 65, "a b c d e f g h i j", "é" * 20, "x" * 20 + "\n"])
 def test_only_a_nonce_is_answered(nonce: str) -> None:
     assert write_probe_answer(KEY, nonce) is None
-
-
-def test_the_console_settings_name_the_webhook_and_the_service_that_may_hide_it() -> None:
-    text = write_console_settings("+15005550006", OURS)
-    assert OURS in text
-    assert "Defer to sender" in text

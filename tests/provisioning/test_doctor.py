@@ -367,3 +367,64 @@ def test_a_secret_file_that_is_gone_fails(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("heic", "verdict"), [(True, "ok"), (False, "warn")])
 def test_pictures_without_heic_are_a_warning(heic: bool, verdict: str) -> None:
     assert check_pictures(heic=heic).verdict == verdict
+
+
+# --- other carriers ---------------------------------------------------------------------------------------------------
+
+
+def sinch(**more: Any) -> Any:
+    settings = {
+        "service_plan_id": "plan1",
+        "api_token": "token-of-tests",
+        "webhook_secret": "secret-of-tests",
+        "region": "us",
+    }
+    return load_carriers()["sinch"].from_settings(settings | more, AccountUrls(webhook=OURS))
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "words"),
+    [
+        (200, "ok", "accepts the credentials"),
+        (401, "fail", "does not accept the credentials"),
+        (403, "warn", "does not let these credentials read"),
+        (503, "warn", "says nothing of the credentials"),
+    ],
+)
+async def test_the_credentials_of_any_carrier_are_tried_by_a_read_that_costs_nothing(
+    respx_mock: respx.MockRouter, status: int, verdict: str, words: str
+) -> None:
+    asked = respx_mock.get(url__startswith="https://us.sms.api.sinch.com/").respond(
+        status, json={"batches": []}, headers={"Date": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    )
+    checks = await check_account(
+        "main", sinch(), [], verification="enforce", webhook_url=OURS, now_ms=1_704_067_200_000 + 400_000
+    )
+    assert asked.call_count == 1
+    found = {check.name: check for check in checks}
+    assert found["account: main"].verdict == verdict
+    assert words in found["account: main"].detail
+    assert OURS in found["webhook: main"].detail
+    assert found["clock"].verdict == "fail", "the carrier's Date is 400 s away"
+    assert all(check.cure for check in checks if check.verdict != "ok")
+    assert "token-of-tests" not in str(checks)
+
+
+async def test_a_carrier_that_does_not_answer_is_told_with_what_to_look_at(respx_mock: respx.MockRouter) -> None:
+    respx_mock.get(url__startswith="https://us.sms.api.sinch.com/").mock(side_effect=httpx.ConnectError("nobody there"))
+    checks = await check_account("main", sinch(), [], verification="enforce", webhook_url=OURS, now_ms=now_ms())
+    assert [(check.verdict, bool(check.cure)) for check in checks] == [("ok", False), ("fail", True)]
+
+
+async def test_nothing_is_asked_of_a_carrier_that_has_no_free_answer(respx_mock: respx.MockRouter) -> None:
+    settings = {
+        "url": "http://127.0.0.1:9/cgi-bin/sendsms",
+        "username": "u",
+        "password": "p",
+        "webhook_secret": "s" * 32,
+    }
+    kannel = load_carriers()["kannel"].from_settings(settings, AccountUrls(webhook=OURS))
+    checks = await check_account("main", kannel, [], verification="enforce", webhook_url=OURS, now_ms=now_ms())
+    assert [check.verdict for check in checks] == ["ok", "ok"]
+    assert "the first text will show" in checks[-1].detail
+    assert not respx_mock.calls

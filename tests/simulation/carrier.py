@@ -27,6 +27,7 @@ ENDS: Final = (
     (("undelivered", 30003),),
     (("undelivered", 30005), ("delivered", 0)),  # late success is real
     (("failed", 30008),),
+    (("undelivered", 0), ("undelivered", 30006)),  # the reason comes after the failure
     (),
 )
 

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from smsbridge.domain.cause import Cause
+from smsbridge.domain.notices import adds_to_unknown
 from smsbridge.domain.status import MOVES, Status, of_parts
 from smsbridge.flows.journal import TOLD_TO_DESKTOPS
 
@@ -77,11 +79,18 @@ class Witness:
     SCHEMA: Final = """
         CREATE TABLE moves (
             n INTEGER PRIMARY KEY, message_id TEXT, part INTEGER, before TEXT, after TEXT, try INTEGER);
+        CREATE TABLE reasons (message_id TEXT, part INTEGER, before TEXT, after TEXT);
         CREATE TRIGGER part_moved AFTER UPDATE ON parts WHEN old.status <> new.status BEGIN
             INSERT INTO moves (message_id, part, before, after, try)
             VALUES (new.message_id, new.number, old.status, new.status, new.tries); END;
         CREATE TRIGGER message_moved AFTER UPDATE ON messages WHEN old.status <> new.status BEGIN
             INSERT INTO moves (message_id, part, before, after) VALUES (new.id, 0, old.status, new.status); END;
+        CREATE TRIGGER part_explained AFTER UPDATE ON parts WHEN old.status = new.status AND old.status IN
+            ('failed', 'undelivered') AND coalesce(old.cause, '') <> coalesce(new.cause, '') BEGIN
+            INSERT INTO reasons VALUES (new.message_id, new.number, old.cause, new.cause); END;
+        CREATE TRIGGER message_explained AFTER UPDATE ON messages
+            WHEN old.cause = 'unknown' AND new.cause <> 'unknown' BEGIN
+            INSERT INTO reasons VALUES (new.id, 0, old.cause, new.cause); END;
         """
 
     def __init__(self, world: World, database: Path) -> None:
@@ -168,6 +177,10 @@ class Witness:
             self._moves_seen = n
             if part and (before, after) not in LEGAL:
                 raise Broken("a status moves along the table", f"{message_id}.{part} from {before} to {after}")
+        changed = self._ask(
+            "SELECT * FROM reasons WHERE part > 0 AND (coalesce(before, 'unknown') <> 'unknown' OR after = 'unknown')"
+        )
+        _must_be_empty("a reason that is known stays", changed)
 
     def _check_messages(self) -> None:
         parts: dict[str, list[Status]] = defaultdict(list)
@@ -232,7 +245,8 @@ class Witness:
         self._tolds_seen += len(taken)
 
     def _check_notices(self) -> None:
-        """As many notices of failure as there were tries that failed: none missing, none twice, none invented."""
+        """One for each try that failed and each later reason that changes what to do: none missing, none twice, none
+        invented."""
         wanted: Counter[str] = Counter()
         failed: set[str] = set()  # in the try that runs now
         for message_id, part, before, after in self._ask(
@@ -244,6 +258,8 @@ class Witness:
             elif after in FAILED and message_id not in failed:
                 wanted[message_id] += 1
                 failed.add(message_id)
+        for message_id, reason in self._ask("SELECT message_id, after FROM reasons WHERE part = 0"):
+            wanted[message_id] += adds_to_unknown(Cause(reason))
         raised = Counter(
             row[0]
             for row in self._ask(

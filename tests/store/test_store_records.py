@@ -258,6 +258,18 @@ async def test_opt_outs_are_by_sender_and_number(store: Store) -> None:
     assert await store.read(lambda tx: tx.opt_outs_of("+14155550143")) == []
 
 
+async def test_an_opt_out_knows_whose_clock_timed_it_and_forgets_that_with_the_next(store: Store) -> None:
+    for account, carrier_at_ms in (("plain", NOW - 5), ("", None)):
+        await store.write(
+            lambda tx, account=account, carrier_at_ms=carrier_at_ms: tx.set_opt_out(  # type: ignore[misc]
+                SENDER, ANN, opted_out=True, at_ms=NOW, account=account, carrier_at_ms=carrier_at_ms
+            )
+        )
+        state = await store.read(lambda tx: tx.opt_out(SENDER, ANN))
+        assert state is not None
+        assert (state.account, state.carrier_at_ms) == (account, carrier_at_ms)
+
+
 async def test_what_was_learnt_of_a_number_expires(store: Store) -> None:
     learnt = Capability(
         number=ANN,

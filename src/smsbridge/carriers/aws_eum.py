@@ -409,6 +409,15 @@ class AwsEum(Carrier):
         made.setdefault("api_url", f"https://sms-voice.{made['region']}.amazonaws.com")
         return cls(**made)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        topics = " and ".join(self.topic_arns)
+        return (
+            "End User Messaging SMS: switch on two-way for each number, with the topic for texts as its destination",
+            f"The configuration set {self.configuration_set}: send all TEXT_ events to the topic for receipts",
+            f"SNS, {topics}: subscribe {webhook} by HTTPS, raw message delivery off",
+            "Give each subscription a dead-letter queue and a patient delivery policy; the bridge confirms by itself",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:

@@ -47,7 +47,7 @@ from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, S
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
 from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port
-from smsbridge.wire.signing import basic_authorization, same_text
+from smsbridge.wire.signing import basic_authorization, is_one_of
 from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 
 API_URL: Final = "https://messaging.bandwidth.com"
@@ -382,6 +382,14 @@ class Bandwidth(Carrier):
             made.setdefault("lookup_url", made["api_url"])
         return cls(**made)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"Bandwidth App, the messaging application {self.application_id}: set 'inbound callback URL' to {webhook}",
+            f"There, set 'status callback URL' to {webhook} too",
+            "There, set the 'callback user id' and 'password' of both to webhook_user and webhook_password",
+            "Put the location (sip peer) of the numbers into that application",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- nothing is signed, no time either
@@ -397,8 +405,7 @@ class Bandwidth(Carrier):
             raise BadSignature("The Authorization header is not of the kind Basic.")
         passwords = [password for password in (self.webhook_password, self.webhook_password_secondary) if password]
         expected = [basic_authorization(self.webhook_user, password).partition(" ")[2] for password in passwords]
-        # No `any`: how long it takes is to tell nothing of which one is near.
-        if not max([same_text(each, shown) for each in expected]):
+        if not is_one_of(shown, expected):
             raise BadSignature(
                 f"The Authorization header is not webhook_user with any of {len(passwords)} passwords.",
                 hint="Set the same user and password for texts and for status callbacks in the application.",

@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
-from smsbridge.contracts.settings import Reader, loopback_hosts, read_base_url, read_hosts, read_secret, read_settings
+from smsbridge.contracts.media import write_guarded_fetch
+from smsbridge.contracts.settings import Reader, read_base_url, read_hosts, read_secret, read_settings
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, InboundMessage, Receipt, Unrecognized
@@ -37,9 +38,9 @@ from smsbridge.wire.encoding import (
     word_at,
     write_json,
 )
-from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port, is_at, is_web_address
+from smsbridge.wire.http import Fetch, Headers, Request, Response, is_at
 from smsbridge.wire.jwt import read_jwt
-from smsbridge.wire.signing import base64_text, hmac_digest, same_text, sha256_hex
+from smsbridge.wire.signing import base64_text, hmac_digest, is_one_of, same_text, sha256_hex
 from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 
 CHANNELS: Final = "channels"
@@ -221,6 +222,23 @@ class Bird(Carrier):
         made.setdefault("api_url", API_URLS[made.get("api", CHANNELS)])
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        if self._is_messagebird:
+            return (
+                f"MessageBird's dashboard, the number or its flow: forward texts to {webhook}",
+                f"For MMS: set {webhook}/status as the default for status reports; receipts of SMS need nothing",
+            )
+        return (
+            f"Bird's API: make a webhook subscription with the event sms.inbound, the url {webhook} and signing_key",
+            f"And another with the event sms.outbound, the url {webhook} and signing_key",
+            f"Filter both by channelId {self.channel_id}",
+        )
+
+    @property
+    def only_sender(self) -> str:
+        """A channel has one number, and a send names none."""
+        return "" if self._is_messagebird else self.number
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:
@@ -278,17 +296,13 @@ class Bird(Carrier):
 
     def write_media_fetch(self, media: InboundMedia) -> Fetch:
         """Whether the access key is needed is not written: it is sent to Bird's own hosts, and never beyond them."""
-        own = host_and_port(self.api_url)
-        is_ours = own.endswith((".bird.com:443", ".messagebird.com:443"))
-        named = (*_HOSTS, own) if not is_ours else _HOSTS
-        is_api = media.url.startswith(self.api_url + "/")
-        if not is_api and not (is_web_address(media.url) and is_at(media.url, (*named, *self.media_hosts))):
-            raise ValueError("The media URL is neither at bird.com or messagebird.com nor at one of media_hosts.")
-        return Fetch(
-            request=Request(method="GET", url=media.url, headers=self._headers(accept="*/*")),
-            hosts=(*named, *self.media_hosts),
-            credentials_hosts=named,
-            private_hosts=() if is_ours else (own, *loopback_hosts(self.media_hosts)),
+        return write_guarded_fetch(
+            media.url,
+            self._headers(accept="*/*"),
+            hosts=_HOSTS,
+            media_hosts=self.media_hosts,
+            credentials_hosts=_HOSTS,
+            api_url="" if is_at(self.api_url, _HOSTS) else self.api_url,
         )
 
     # -- Looking things up -------------------------------------------------------------------------------------------
@@ -435,7 +449,7 @@ def _check_signature(request: Request, secrets: Sequence[str], now_s: int) -> No
     if not given or not at:
         raise BadSignature(f"The request lacks {_SIGNATURE} or {_SIGNED_AT}.")
     signed = f"{at}\n{request.url}\n".encode("utf-8", "surrogatepass") + sha256(request.body).digest()
-    if not any(same_text(given, base64_text(hmac_digest("sha256", secret.encode(), signed))) for secret in secrets):
+    if not is_one_of(given, [base64_text(hmac_digest("sha256", secret.encode(), signed)) for secret in secrets]):
         raise BadSignature(
             f"{_SIGNATURE} does not fit {_shown(request)} and any of {len(secrets)} keys.",
             hint="The URL of the subscription and public_url must be the same to the letter.",

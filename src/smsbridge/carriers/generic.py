@@ -27,7 +27,7 @@ from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, S
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, read_object, word_at, write_form, write_json
 from smsbridge.wire.http import Headers, Request, Response
-from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text
+from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of
 from smsbridge.wire.times import read_retry_after_s
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -225,13 +225,21 @@ class Generic(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**_gather(made), webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        key = "?key=WEBHOOK_SECRET" if self.signature is None else ""
+        receipts = webhook if self.kind else f"{webhook}/receipt"
+        return (
+            f"At the carrier: let texts be posted to {webhook}{key}",
+            f"Let receipts be posted to {receipts}{key}, unless send_fields has {{receipt_url}}",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:
         secrets = [secret for secret in (self.webhook_secret, self.webhook_secret_secondary) if secret]
         if self.signature is None:
             given = _read_query(request).get("key", "")
-            if not any([same_text(given, secret) for secret in secrets]):  # noqa: C419 -- none is told by the time
+            if not is_one_of(given, secrets):
                 raise BadSignature("The URL has no key that is webhook_secret.")
             return
         given = request.headers.get(self.signature.header)
@@ -241,7 +249,7 @@ class Generic(Carrier):
             raise BadSignature("The request has no body, and the signature covers nothing else.")
         timestamp = self._read_timestamp(self.signature, request, now_ms)
         written = [self.signature.write(secret, request.url, request.body, timestamp) for secret in secrets]
-        if not any([same_text(given, each) for each in written]):  # noqa: C419 -- none is told by the time
+        if not is_one_of(given, written):
             raise BadSignature(
                 f"{self.signature.header} does not fit the request and any of {len(secrets)} secrets.",
                 hint="Compare `signature` with the carrier's page, and public_url with the URL that it calls.",

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import urlencode, urlsplit
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
+from smsbridge.contracts.media import write_guarded_fetch
 from smsbridge.contracts.settings import (
     Reader,
-    loopback_hosts,
     read_base_url,
     read_hosts,
     read_secret,
@@ -44,8 +44,8 @@ from smsbridge.wire.encoding import (
     word_at,
     write_json,
 )
-from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port, is_at, is_web_address
-from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text
+from smsbridge.wire.http import Fetch, Headers, Request, Response, is_at
+from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of, same_text
 from smsbridge.wire.times import read_date, read_retry_after_s, read_time_ms
 
 API_URL: Final = "https://api.infobip.com"
@@ -481,6 +481,16 @@ class Infobip(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        if self.webhook_auth == "token":
+            return (f"At every number: forward texts to {webhook}?token=WEBHOOK_SECRET; receipts need nothing",)
+        proof = "'Basic' with webhook_user and webhook_secret" if self.webhook_auth == "basic" else "'HMAC'"
+        return (
+            f"portal.infobip.com, Subscriptions: make a notification profile with the webhook {webhook}",
+            f"There, set the security to {proof}, and 10 s to connect and to read",
+            "Subscribe it to INBOUND_MESSAGE and DELIVERY of SMS, and to the same of MMS",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- nothing that Infobip sends holds a time
@@ -496,11 +506,11 @@ class Infobip(Carrier):
                 wanted = f"{self.webhook_hmac_header}, {self.webhook_hmac_algorithm} of the body,"
             case "token":
                 given = _token(request.url)
-                fits = any(same_text(given, secret) for secret in secrets)
+                fits = is_one_of(given, secrets)
                 wanted = "The token in the URL"
             case _:
                 given = request.headers.get("Authorization")
-                fits = any(same_text(given, basic_authorization(self.webhook_user, secret)) for secret in secrets)
+                fits = is_one_of(given, [basic_authorization(self.webhook_user, secret) for secret in secrets])
                 wanted = f"Authorization, Basic for the user {self.webhook_user},"
                 if not given:
                     raise Unauthenticated("The request has no Authorization header.")
@@ -586,16 +596,13 @@ class Infobip(Carrier):
 
     def write_media_fetch(self, media: InboundMedia) -> Fetch:
         """The API key goes to Infobip's own hosts alone. For how long they keep a file is not said."""
-        own = host_and_port(self.api_url)
-        named = (own, *self.media_hosts)
-        is_api = media.url.startswith(self.api_url + "/")
-        if not is_api and not (is_web_address(media.url) and is_at(media.url, (*_HOSTS, *named))):
-            raise ValueError("The media URL is neither at infobip.com nor at one of media_hosts.")
-        return Fetch(
-            request=Request(method="GET", url=media.url, headers=self._headers(accept="*/*")),
-            hosts=(*_HOSTS, *named),
-            credentials_hosts=(*_HOSTS, own),
-            private_hosts=() if own.endswith(".infobip.com:443") else (own, *loopback_hosts(self.media_hosts)),
+        return write_guarded_fetch(
+            media.url,
+            self._headers(accept="*/*"),
+            hosts=_HOSTS,
+            media_hosts=self.media_hosts,
+            credentials_hosts=_HOSTS,
+            api_url="" if is_at(self.api_url, _HOSTS) else self.api_url,
         )
 
     # -- Looking things up -------------------------------------------------------------------------------------------

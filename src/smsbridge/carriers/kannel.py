@@ -28,7 +28,7 @@ from smsbridge.domain.status import Status
 from smsbridge.domain.text import count_segments
 from smsbridge.wire.encoding import MAX_FORM_FIELDS, Unreadable
 from smsbridge.wire.http import NOT_PROVEN, Headers, Request, Response
-from smsbridge.wire.signing import basic_authorization, same_text
+from smsbridge.wire.signing import basic_authorization, is_one_of
 from smsbridge.wire.times import read_retry_after_s
 
 USER: Final = "kannel"
@@ -308,6 +308,16 @@ class Kannel(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        url = webhook.replace("://", f"://{USER}:WEBHOOK_SECRET@")
+        fields = "from=%q&to=%Q&id=%I&time=%T&coding=%c&charset=%C&udh=%u&text=%b"
+        return (
+            f'kannel.conf, a group sms-service with catch-all = true: get-url = "{url}?{fields}"',
+            "There, max-messages = 0; and in the group of the sendsms-user 25",
+            "The group smsbox: http-request-retry = 1000, or a text that comes while the bridge is away is dropped",
+            "Every group smsc needs an smsc-id, or there are no receipts",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- Kannel signs nothing
@@ -319,7 +329,7 @@ class Kannel(Carrier):
                 hint=f"Write the URL in kannel.conf as https://{USER}:WEBHOOK_SECRET@...",
             )
         secrets = filter(None, (self.webhook_secret, self.webhook_secret_secondary))
-        if not any(same_text(given, basic_authorization(USER, secret)) for secret in secrets):
+        if not is_one_of(given, [basic_authorization(USER, secret) for secret in secrets]):
             raise BadSignature(f"The Authorization header is not that of {USER} with webhook_secret.")
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:

@@ -28,9 +28,9 @@ from smsbridge.contracts.carrier import (
     Undecided,
     code_rows,
 )
+from smsbridge.contracts.media import write_guarded_fetch
 from smsbridge.contracts.settings import (
     Reader,
-    loopback_hosts,
     read_base_url,
     read_hosts,
     read_secret,
@@ -70,11 +70,8 @@ from smsbridge.wire.http import (
     Headers,
     Request,
     Response,
-    host_and_port,
-    is_at,
-    is_web_address,
 )
-from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text
+from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of
 from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 
 API_URL: Final = "https://api.plivo.com"
@@ -234,6 +231,12 @@ class Plivo(Carrier):
             made.setdefault("lookup_url", made["api_url"])
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"console.plivo.com, Messaging, Applications: set 'Message URL' to {webhook}, method POST",
+            "'Phone Numbers', 'Your Numbers': give every number that application; receipts need nothing",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- Plivo signs no time
@@ -254,7 +257,7 @@ class Plivo(Carrier):
             base64_text(hmac_digest("sha256", token.encode(), signed.encode("utf-8", "surrogatepass")))
             for token in tokens
         ]
-        if not nonce or not any(same_text(given, each) for given in _signatures(request, scheme) for each in made):
+        if not nonce or not any([is_one_of(given, made) for given in _signatures(request, scheme)]):  # noqa: C419
             shown = request.url.partition("?")[0][:200].encode("ascii", "replace").decode()
             raise BadSignature(
                 f"X-Plivo-Signature-{scheme} does not fit {request.method[:10]} {shown}"
@@ -321,19 +324,14 @@ class Plivo(Carrier):
 
     def write_media_fetch(self, media: InboundMedia) -> Fetch:
         """The credentials go to Plivo's own names alone, and never on to a storage behind them."""
-        own_hosts = () if self.api_url == API_URL else (host_and_port(self.api_url),)
-        hosts = (*own_hosts, *MEDIA_HOSTS, *self.media_hosts)
-        is_own = bool(own_hosts) and media.url.startswith(self.api_url + "/")
-        if not is_own and not (is_web_address(media.url) and is_at(media.url, hosts)):
-            raise ValueError("The media URL is not at a host of Plivo's, nor at one of media_hosts.")
-        credentials_hosts = (*MEDIA_HOSTS, *own_hosts) if self.media_credentials else ()
-        return Fetch(
-            request=Request(
-                method="GET", url=media.url, headers=self._headers(accept="*/*") if credentials_hosts else NO_HEADERS
-            ),
-            hosts=hosts,
+        credentials_hosts = MEDIA_HOSTS if self.media_credentials else ()
+        return write_guarded_fetch(
+            media.url,
+            self._headers(accept="*/*") if credentials_hosts else NO_HEADERS,
+            hosts=MEDIA_HOSTS,
+            media_hosts=self.media_hosts,
             credentials_hosts=credentials_hosts,
-            private_hosts=(*own_hosts, *loopback_hosts(self.media_hosts)),
+            api_url="" if self.api_url == API_URL else self.api_url,
         )
 
     # -- Looking things up -------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, S
 from smsbridge.domain.status import Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
 from smsbridge.wire.http import Fetch, Headers, Request, Response, is_at, is_web_address
-from smsbridge.wire.signing import base64_text, hmac_digest, same_text
+from smsbridge.wire.signing import base64_text, hmac_digest, is_one_of
 from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 
 REGIONS: Final = ("us", "eu", "au", "br", "ca")
@@ -425,6 +425,12 @@ class Sinch(Carrier):
         made.setdefault("api_url", f"https://{made.get('region', 'us')}.sms.api.sinch.com")
         return cls(**made)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"Sinch dashboard, SMS, the service plan {self.service_plan_id}: set 'callback URL' to {webhook}",
+            "Ask your account manager to sign the callbacks of the plan with webhook_secret; unsigned ones are refused",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:
@@ -442,7 +448,7 @@ class Sinch(Carrier):
             )
         signed = request.body + f".{nonce}.{timestamp}".encode("utf-8", "surrogatepass")
         secrets = [secret for secret in (self.webhook_secret, self.webhook_secret_secondary) if secret]
-        if not max([same_text(base64_text(hmac_digest("sha256", each.encode(), signed)), given) for each in secrets]):
+        if not is_one_of(given, [base64_text(hmac_digest("sha256", each.encode(), signed)) for each in secrets]):
             raise BadSignature(
                 f"{_SIGNATURE} does not fit the body of {len(request.body)} bytes and any of {len(secrets)} secrets."
             )

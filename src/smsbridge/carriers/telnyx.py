@@ -21,9 +21,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, code_rows, media_types
+from smsbridge.contracts.media import write_guarded_fetch
 from smsbridge.contracts.settings import (
     Reader,
-    loopback_hosts,
     read_base_url,
     read_hosts,
     read_secret,
@@ -64,8 +64,6 @@ from smsbridge.wire.http import (
     Headers,
     Request,
     Response,
-    host_and_port,
-    is_at,
     is_web_address,
 )
 from smsbridge.wire.signing import base64_text
@@ -381,6 +379,13 @@ class Telnyx(Carrier):
             raise ValueError("\n".join(problems))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            f"portal.telnyx.com, Messaging, the messaging profile: set 'Send a webhook to this URL' to {webhook}",
+            "There, set 'Failover URL' to the same, for three more tries, and 'Webhook API version' to 2",
+            "'My Numbers': give every number that profile; receipts need nothing",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:
@@ -473,19 +478,14 @@ class Telnyx(Carrier):
         The addresses are signed or open. `media_credentials` sends the API key as well, to Telnyx's own names alone:
         never to a storage whose addresses are signed, which refuses a request that is signed twice.
         """
-        own_hosts = () if self.api_url == API_URL else (host_and_port(self.api_url),)
-        hosts = (*own_hosts, *MEDIA_HOSTS, *self.media_hosts)
-        is_own = bool(own_hosts) and media.url.startswith(self.api_url + "/")
-        if not is_own and not (is_web_address(media.url) and is_at(media.url, hosts)):
-            raise ValueError("The media URL is not at a host of Telnyx's, nor at one of media_hosts.")
-        credentials_hosts = (MEDIA_HOSTS[0], *own_hosts) if self.media_credentials else ()
-        return Fetch(
-            request=Request(
-                method="GET", url=media.url, headers=self._headers(accept="*/*") if credentials_hosts else NO_HEADERS
-            ),
-            hosts=hosts,
+        credentials_hosts = MEDIA_HOSTS[:1] if self.media_credentials else ()
+        return write_guarded_fetch(
+            media.url,
+            self._headers(accept="*/*") if credentials_hosts else NO_HEADERS,
+            hosts=MEDIA_HOSTS,
+            media_hosts=self.media_hosts,
             credentials_hosts=credentials_hosts,
-            private_hosts=(*own_hosts, *loopback_hosts(self.media_hosts)),
+            api_url="" if self.api_url == API_URL else self.api_url,
         )
 
     # -- Looking things up -------------------------------------------------------------------------------------------

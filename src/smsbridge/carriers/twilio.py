@@ -637,6 +637,14 @@ class Twilio(Carrier):
         made.setdefault("lookup_url", _lookup_url_beside(made.get("api_url", API_URL)))
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        return (
+            "console.twilio.com, Phone Numbers, Manage, Active numbers, the number: open its Messaging configuration",
+            "There, set 'Configure with' to Webhook, TwiML Bin, Function",
+            f"There, set 'A message comes in' to Webhook, {webhook}, HTTP POST; receipts need nothing",
+            "If the number is in a Messaging Service: set its 'Integration' to Defer to sender's webhook",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:  # noqa: ARG002 -- Twilio signs no time

@@ -60,7 +60,7 @@ from smsbridge.wire.encoding import (
     write_json,
 )
 from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port, is_at
-from smsbridge.wire.signing import basic_authorization, hmac_digest, md5_hex, same_text, sha256_hex
+from smsbridge.wire.signing import basic_authorization, hmac_digest, is_one_of, md5_hex, same_text, sha256_hex
 from smsbridge.wire.times import read_retry_after_s, read_time_ms
 
 API_URL: Final = "https://api.nexmo.com"
@@ -395,6 +395,19 @@ class Vonage(Carrier):
             made.setdefault("rest_url", made["api_url"])  # whoever stands in for Vonage does so for both
         return cls(**made, webhook=urls.webhook)
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        if not self.application_id:
+            return (
+                f"dashboard.nexmo.com, API settings, SMS settings: set 'Inbound SMS webhooks' to {webhook}, POST-JSON",
+                "Ask the support to sign webhooks; unsigned ones are refused. Receipts need nothing",
+            )
+        return (
+            f"dashboard.nexmo.com, the application {self.application_id}, Messages: set 'Inbound URL' to {webhook}",
+            f"There, set 'Status URL' to {webhook} too, and choose version v1 of the webhooks",
+            "Link the numbers to the application",
+            "API settings, SMS settings: set 'Default SMS setting' to Messages API",
+        )
+
     # -- Webhooks ----------------------------------------------------------------------------------------------------
 
     def verify(self, request: Request, now_ms: int) -> None:
@@ -498,7 +511,7 @@ class Vonage(Carrier):
         at it."""
         signed, _, signature = token.rpartition(".")
         expected = (_base64url(hmac_digest("sha256", key, _bytes(signed))) for key in self._secrets)
-        if not any(same_text(signature, each) for each in expected):
+        if not is_one_of(signature, expected):
             raise BadSignature("The token in Authorization was not signed with signature_secret.")
         header, _, claims = signed.partition(".")
         said = _read_segment(claims)
@@ -523,7 +536,7 @@ class Vonage(Carrier):
         # Vonage's own readers differ in whether a blank value is signed.
         texts = [_canonical(fields), _canonical({name: value for name, value in fields.items() if value})]
         expected = [_sign(self.signature_method, key, text) for key in self._secrets for text in texts]
-        if not any(same_text(given, each) for each in expected):
+        if not is_one_of(given, expected):
             raise BadSignature(
                 f"sig does not fit the {len(fields)} fields with {self.signature_method} and signature_secret.",
                 hint="The method is shown in the dashboard beside the secret; signature_method must be the same.",

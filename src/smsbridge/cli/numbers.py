@@ -25,8 +25,9 @@ from smsbridge.cli.shared import (
 )
 from smsbridge.clock import SystemClock
 from smsbridge.config import HOOKS_PATH, Loaded
+from smsbridge.contracts.carrier import Carrier
 from smsbridge.provisioning.check import Check, is_healthy
-from smsbridge.provisioning.connect import PastWebhooks, Wish, write_console_settings
+from smsbridge.provisioning.connect import PastWebhooks, Wish
 from smsbridge.provisioning.connect import connect as point
 from smsbridge.provisioning.connect import disconnect as point_back
 from smsbridge.provisioning.control import ControlFailed, OwnedNumber
@@ -43,15 +44,20 @@ from smsbridge.provisioning.twilio_http import open_http
     "--force", is_flag=True, help="Do it also where the number points elsewhere, or the address could not be proven."
 )
 @click.option("--dry-run", is_flag=True, help="Look, and change nothing.")
-@click.option("--print", "only_print", is_flag=True, help="Write out what to click in the console instead.")
+@click.option("--print", "only_print", is_flag=True, help="Write out what to set in the carrier's console instead.")
 def connect(
     *, config: Path | None, account: str, number: str, test_to: str, force: bool, dry_run: bool, only_print: bool
 ) -> None:
-    """Point a number of ACCOUNT at this bridge, and remember what was there before."""
+    """Point a number of ACCOUNT at this bridge, and remember what was there before.
+
+    Where the carrier cannot be told from here, what to set in its console is written out instead.
+    """
     loaded = load_config(config)
-    adapter, webhook_url = _twilio(loaded, account)
-    if only_print:
-        click.echo(write_console_settings(number, webhook_url), nl=False)
+    adapter, webhook_url = _account(loaded, account)
+    if only_print or not isinstance(adapter, Twilio):
+        if test_to:
+            raise Stopped(f"Nothing is sent by writing out what to set. Text {test_to} from the desk instead.")
+        _print_setup(adapter, webhook_url)
         return
     link_key = link_key_of_running(loaded.settings.admin_socket)
     if not link_key:
@@ -85,7 +91,9 @@ def connect(
 def disconnect(*, config: Path | None, account: str, force: bool) -> None:
     """Point the numbers of ACCOUNT back at where they pointed before `connect`."""
     loaded = load_config(config)
-    adapter, webhook_url = _twilio(loaded, account)
+    adapter, webhook_url = _account(loaded, account)
+    if not isinstance(adapter, Twilio):
+        raise Stopped(f"Nothing was changed at {adapter.name} from here. Take {webhook_url} out in its console.")
 
     async def steps() -> list[Check]:
         async with open_twilio(adapter) as control:
@@ -107,7 +115,9 @@ def numbers() -> None:
 def list_numbers(*, config: Path | None, account: str, as_json: bool) -> None:
     """List the numbers of ACCOUNT. With what each can do, and where its texts go."""
     loaded = load_config(config)
-    adapter, webhook_url = _twilio(loaded, account)
+    adapter, webhook_url = _account(loaded, account)
+    if not isinstance(adapter, Twilio):
+        raise Stopped(f"{adapter.name} is not asked for its numbers from here: its console has them.")
 
     async def read() -> Sequence[OwnedNumber]:
         async with open_twilio(adapter) as control:
@@ -135,14 +145,18 @@ def list_numbers(*, config: Path | None, account: str, as_json: bool) -> None:
 COMMANDS: Final = {"connect": connect, "disconnect": disconnect, "numbers": numbers}
 
 
-def _twilio(loaded: Loaded, account: str) -> tuple[Twilio, str]:
-    """The adapter and the webhook of an account that can be asked about itself."""
+def _account(loaded: Loaded, account: str) -> tuple[Carrier, str]:
+    """The adapter and the webhook of a configured account."""
     adapter = loaded.carriers.get(account)
     if adapter is None:
         raise Stopped(f"There is no account {account!r} under [carriers]. There are: {', '.join(loaded.carriers)}.")
-    if not isinstance(adapter, Twilio):
-        raise Stopped(f"{account} is of type {adapter.name}, which has no commands for its numbers. Use its console.")
     return adapter, f"{loaded.settings.public_url}{HOOKS_PATH}/{account}"
+
+
+def _print_setup(adapter: Carrier, webhook_url: str) -> None:
+    for position, step in enumerate(adapter.write_setup(webhook_url), start=1):
+        click.echo(f"  {position}. {step}.")
+    click.echo(f"docs/carriers/{adapter.name}.md has more; smsbridge doctor looks at what can be seen from here.")
 
 
 def _choose_number(numbers: Sequence[OwnedNumber]) -> OwnedNumber:

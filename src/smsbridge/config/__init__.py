@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smsbridge.config.checks import HOOKS_PATH, Findings, cross_check, make_carriers, make_desktops, validate
+from smsbridge.config.checks import (
+    HOOKS_PATH,
+    Findings,
+    check_only_senders,
+    cross_check,
+    make_carriers,
+    make_desktops,
+    validate,
+)
 from smsbridge.config.problems import ConfigProblems, Problem
 from smsbridge.config.settings import PORT, Settings, policy_of
 from smsbridge.config.sources import ENV_PREFIX, Origin, read_sources
@@ -63,6 +71,7 @@ def load(
     settings = settings.model_copy(update={"folder": file.parent if file else Path()})
     cross_check(settings, findings)
     made_carriers = make_carriers(settings, carriers, findings)
+    check_only_senders(settings, made_carriers, findings)
     made_desktops = make_desktops(settings, desktops, findings)
     warnings = tuple(sources.locate(warning) for warning in sources.warnings)
     if findings.problems:

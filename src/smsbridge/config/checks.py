@@ -109,6 +109,18 @@ def make_carriers(settings: Settings, kinds: Mapping[str, type[Carrier]], findin
     return made
 
 
+def check_only_senders(settings: Settings, carriers: Mapping[str, Carrier], findings: Findings) -> None:
+    """An account that puts its own number in the place of any other gets no other."""
+    for position, sender in enumerate(settings.senders):
+        account = carriers.get(sender.carrier)
+        if account is not None and account.only_sender not in ("", sender.number):
+            findings.add(
+                f"senders.{position}.number",
+                f"the account {sender.carrier} sends from {account.only_sender} alone.",
+                "Give this number an account of its own.",
+            )
+
+
 def make_desktops(settings: Settings, kinds: Mapping[str, type[Desktop]], findings: Findings) -> dict[str, Desktop]:
     made: dict[str, Desktop] = {}
     for name, desktop in settings.desktops.items():

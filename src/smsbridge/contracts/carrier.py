@@ -166,6 +166,18 @@ class Carrier(Protocol):
         """
         ...
 
+    def write_setup(self, webhook: str) -> Sequence[str]:
+        """What a person sets at the carrier so that texts and receipts come to `webhook`: one line for each step.
+
+        Secrets are named by their settings and never shown.
+        """
+        ...
+
+    @property
+    def only_sender(self) -> str:
+        """The one sender of this account, where the carrier sends from it whatever a send asks for; empty: it asks."""
+        return ""
+
     def verify(self, request: Request, now_ms: int) -> None:
         """Raises BadSignature unless the carrier itself wrote this request. `request.url` is the public URL.
 

@@ -284,6 +284,9 @@ class OptOutState:
     sender: str
     opted_out: bool
     changed_at_ms: int
+    account: str = ""
+    carrier_at_ms: int | None = None
+    """When the contact said so, by the clock of the carrier of `account`; None where no text with a time said it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -383,7 +386,16 @@ class ContactsTx(Protocol):
         ...
 
     def opt_outs_of(self, number: str) -> list[OptOutState]: ...
-    def set_opt_out(self, sender: str, number: str, *, opted_out: bool, at_ms: int) -> None: ...
+    def set_opt_out(
+        self,
+        sender: str,
+        number: str,
+        *,
+        opted_out: bool,
+        at_ms: int,
+        account: str = "",
+        carrier_at_ms: int | None = None,
+    ) -> None: ...
     def capability(self, number: str, now_ms: int) -> Capability | None:
         """What was learnt about the number and has not expired."""
         ...

@@ -50,3 +50,8 @@ OF_THE_ACCOUNT = WRONG_SENDER | {
 
 PASSING = frozenset({Cause.RATE_LIMITED, Cause.QUEUE_FULL, Cause.CARRIER_OUTAGE})
 """Passes by itself: worth waiting for."""
+
+
+def is_known(cause: Cause | None) -> bool:
+    """Whether it says why. A failure without a reason shows UNKNOWN."""
+    return cause is not None and cause is not Cause.UNKNOWN

@@ -172,6 +172,8 @@ ENGLISH: Final = Catalogue(
             text="Opted out. [{contact}|The contact] sent STOP[ to {sender}].",
             advice="Do not text this number; a START from the contact brings it back.",
             admin="The contact opted out of this sender. Texts to them are refused until they send START.",
+            maybe_text="Still opted out. [{contact}|The contact] sent START at about the time of the opt-out.",
+            maybe_advice="Do not text this number; another START from the contact brings it back.",
         ),
         (NoticeKind.OPTED_OUT, Cause.OPTED_OUT): NoticeTexts(
             text="Not sent. [{contact}|The contact] opted out of texts[ from {sender}].",

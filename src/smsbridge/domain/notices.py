@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from smsbridge.domain.cause import Cause
+from smsbridge.domain.cause import PASSING, Cause
 from smsbridge.domain.message import AttachmentProblem, Certainty, NoticeKind, Severity
 from smsbridge.domain.notice_texts import ENGLISH, Catalogue
 from smsbridge.domain.text import clean_text
@@ -100,6 +100,14 @@ def notice_for(cause: Cause, *, waiting: bool = False) -> NoticeKind:
             return NoticeKind.SERVICE_PROBLEM
 
 
+def adds_to_unknown(cause: Cause) -> bool:
+    """Whether an agent who read that a text failed for an unknown reason has to do something else once it is this one.
+
+    After an unknown one they send it again later, or call. So they do after what passes by itself.
+    """
+    return cause not in _PASSED_BY
+
+
 def _severity(kind: NoticeKind, certainty: Certainty) -> Severity:
     match kind:
         case NoticeKind.OPTED_IN | NoticeKind.DELAYED | NoticeKind.REROUTED:
@@ -121,6 +129,8 @@ def _severity(kind: NoticeKind, certainty: Certainty) -> Severity:
         ):
             return Severity.ERROR if certainty is Certainty.CERTAIN else Severity.WARNING
 
+
+_PASSED_BY: Final = PASSING | {Cause.UNREACHABLE, Cause.EXPIRED, Cause.UNKNOWN}
 
 # --- filling in
 

@@ -51,9 +51,9 @@ def set_opt_out(tx: Tx, bridge: Bridge, contact_id: str, *, sender: str, opted_o
     if thread is None or thread.interaction is None:
         tx.set_opt_out(sender, contact.number, opted_out=opted_out, at_ms=bridge.now_ms())
     elif opted_out:
-        inbound.stop(tx, bridge, thread.interaction, key=f"{by}:{bridge.now_ms()}")
+        inbound.stop(tx, bridge, thread.interaction, inbound.Said(key=f"{by}:{bridge.now_ms()}"))
     else:
-        inbound.start(tx, bridge, thread.interaction, key=f"{by}:{bridge.now_ms()}")
+        inbound.start(tx, bridge, thread.interaction, inbound.Said(key=f"{by}:{bridge.now_ms()}"))
     tell_of_contact(tx, bridge, contact)
 
 

@@ -11,7 +11,7 @@ from smsbridge.contracts.carrier import KeyWanted
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.spool import Spooled
-from smsbridge.contracts.store import Arrival, Arrived, StoreUnavailable, Thread, Tx
+from smsbridge.contracts.store import Arrival, Arrived, OptOutState, StoreUnavailable, Thread, Tx
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature, Conflict, NoRoom, NotFound, Unauthenticated, Unavailable
 from smsbridge.domain.events import (
@@ -33,6 +33,7 @@ from smsbridge.domain.message import (
     AttachmentId,
     AttachmentProblem,
     AttachmentState,
+    Certainty,
     Contact,
     Direction,
     Interaction,
@@ -331,7 +332,7 @@ def accept_text(
     )
     for attachment in attachments:
         _take_care_of(tx, bridge, interaction, replace(attachment, message_id=message.id), message, seq)
-    _obey_keyword(tx, bridge, interaction, event, text, answers_stop=answers_stop)
+    _obey_keyword(tx, bridge, account, interaction, event, text, answers_stop=answers_stop)
     tx.forget_capability(message.contact_number)  # whatever was learnt or looked up, this number evidently can text
     return Arrived.STORED, "message"
 
@@ -487,7 +488,14 @@ def _take_care_of(
 
 
 def _obey_keyword(
-    tx: Tx, bridge: Bridge, interaction: Interaction, event: InboundMessage, text: str, *, answers_stop: bool
+    tx: Tx,
+    bridge: Bridge,
+    account: str,
+    interaction: Interaction,
+    event: InboundMessage,
+    text: str,
+    *,
+    answers_stop: bool,
 ) -> None:
     """STOP, START and HELP, whether the carrier matched the word or we do."""
     if event.opt_out is None and (len(text) > _LONGEST_KEYWORD or read_keyword(text, opted_out=True) is None):
@@ -495,43 +503,87 @@ def _obey_keyword(
     known = tx.opt_out(interaction.sender, interaction.contact_number)
     is_opted_out = known is not None and known.opted_out
     kind = event.opt_out or read_keyword(text, opted_out=is_opted_out)
-    if kind is None or (known is not None and _is_overtaken(kind, event.carrier_at_ms, known.changed_at_ms)):
+    is_last = _is_said_last(known, account, event.carrier_at_ms)
+    if kind is None or is_last is False:
         return
     answered = event.opt_out is not None or answers_stop
+    said = Said(account=account, carrier_at_ms=event.carrier_at_ms, key=event.carrier_message_id)
     match kind:
         case OptOutKind.STOP:
-            stop(tx, bridge, interaction, key=event.carrier_message_id)
+            stop(tx, bridge, interaction, said)
             if not answered and not is_opted_out and bridge.policy.stop_confirmation:
                 send_system_text(tx, bridge, interaction, bridge.policy.stop_confirmation, why=STOP_CONFIRMATION)
+        case OptOutKind.START if is_last is None and is_opted_out:
+            _tell_of_doubtful_start(tx, bridge, interaction, said)
         case OptOutKind.START:
-            start(tx, bridge, interaction, key=event.carrier_message_id)
+            start(tx, bridge, interaction, said)
         case OptOutKind.HELP:
             if not answered and not is_opted_out and bridge.policy.help_answer:
                 send_system_text(tx, bridge, interaction, bridge.policy.help_answer, why=HELP_ANSWER)
 
 
-def _is_overtaken(kind: OptOutKind, carrier_at_ms: int | None, changed_at_ms: int) -> bool:
-    """Whether the contact has said something newer since: a text found in the carrier's list may be hours old. Where
-    the two clocks do not tell, they get no texts."""
-    if carrier_at_ms is None:
-        return False
-    slack_ms = -_CLOCKS_APART_MS if kind is OptOutKind.START else _CLOCKS_APART_MS
-    return carrier_at_ms + slack_ms < changed_at_ms
+def _is_said_last(known: OptOutState | None, account: str, carrier_at_ms: int | None) -> bool | None:
+    """Whether the contact has said nothing newer since: a text found in the carrier's list may be hours old. None where
+    two clocks, the carrier's and ours, do not tell.
+
+    One carrier's times are compared as they are; of two that are equal, for it counts whole seconds, the later to come
+    is the later.
+    """
+    if known is None or carrier_at_ms is None:
+        return True
+    if known.carrier_at_ms is not None and known.account == account:
+        return carrier_at_ms >= known.carrier_at_ms
+    if abs(carrier_at_ms - known.changed_at_ms) <= _CLOCKS_APART_MS:
+        return None
+    return carrier_at_ms > known.changed_at_ms
 
 
-def stop(tx: Tx, bridge: Bridge, interaction: Interaction, *, key: str) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """By which text the contact stopped or started. `key` tells one such from another."""
+
+    key: str
+    account: str = ""
+    carrier_at_ms: int | None = None
+
+
+def stop(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said) -> None:
     """The contact wants no more texts from this sender: honoured at once, told to the agent, the interaction ends."""
-    tx.set_opt_out(interaction.sender, interaction.contact_number, opted_out=True, at_ms=bridge.now_ms())
-    raise_notice(tx, bridge, NoticeKind.OPTED_OUT, None, interaction, key=f"stop:{interaction.id}:{key}")
+    _set_opt_out(tx, bridge, interaction, said, opted_out=True)
+    raise_notice(tx, bridge, NoticeKind.OPTED_OUT, None, interaction, key=f"stop:{interaction.id}:{said.key}")
     bridge.meter.count("optouts_total", action="stop")
     if interaction.state in OPEN:
         interactions.end(tx, bridge, interaction.id, reason=EndReason.OPTED_OUT)
 
 
-def start(tx: Tx, bridge: Bridge, interaction: Interaction, *, key: str) -> None:
-    tx.set_opt_out(interaction.sender, interaction.contact_number, opted_out=False, at_ms=bridge.now_ms())
-    raise_notice(tx, bridge, NoticeKind.OPTED_IN, None, interaction, key=f"start:{interaction.id}:{key}")
+def start(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said) -> None:
+    _set_opt_out(tx, bridge, interaction, said, opted_out=False)
+    raise_notice(tx, bridge, NoticeKind.OPTED_IN, None, interaction, key=f"start:{interaction.id}:{said.key}")
     bridge.meter.count("optouts_total", action="start")
+
+
+def _set_opt_out(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said, *, opted_out: bool) -> None:
+    tx.set_opt_out(
+        interaction.sender,
+        interaction.contact_number,
+        opted_out=opted_out,
+        at_ms=bridge.now_ms(),
+        account=said.account,
+        carrier_at_ms=said.carrier_at_ms,
+    )
+
+
+def _tell_of_doubtful_start(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said) -> None:
+    """Perhaps they said STOP after it: so they get no texts, and the agent hears that they may want some."""
+    raise_notice(
+        tx,
+        bridge,
+        NoticeKind.OPTED_OUT,
+        None,
+        interaction,
+        key=f"start:{interaction.id}:{said.key}",
+        certainty=Certainty.POSSIBLE,
+    )
 
 
 def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> tuple[Arrived, str]:
@@ -548,9 +600,9 @@ def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> 
     if thread is None or thread.interaction is None:
         tx.set_opt_out(sender, number, opted_out=wanted, at_ms=bridge.now_ms())
     elif wanted:
-        stop(tx, bridge, thread.interaction, key=f"{account.name}:{bridge.now_ms()}")
+        stop(tx, bridge, thread.interaction, Said(key=f"{account.name}:{bridge.now_ms()}"))
     else:
-        start(tx, bridge, thread.interaction, key=f"{account.name}:{bridge.now_ms()}")
+        start(tx, bridge, thread.interaction, Said(key=f"{account.name}:{bridge.now_ms()}"))
     return Arrived.STORED, "opt_out"
 
 
@@ -565,6 +617,7 @@ LISTED = "listed"
 """The reason in the record of what the carrier did not post and was found in its list."""
 
 _CLOCKS_APART_MS = 2_000
+"""As far as a carrier's clock and ours may differ, and a carrier that counts whole seconds be behind."""
 _LARGEST_KEPT = 32_768  # ten segments in any encoding are half of it
 _LONGEST_KEYWORD = 40
 _KEPT_WHOLE = frozenset({Arrived.IGNORED, Arrived.UNRECOGNIZED, Arrived.REFUSED})

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import Arrived, PartRef, StoredReceipt, Tx
-from smsbridge.domain.cause import NOT_CAPABLE, Cause
+from smsbridge.domain.cause import NOT_CAPABLE, Cause, is_known
 from smsbridge.domain.events import Receipt
 from smsbridge.domain.journal import EventType
-from smsbridge.domain.message import Attachment, Message, MessageId, Part
-from smsbridge.domain.notices import notice_for
+from smsbridge.domain.message import Attachment, Interaction, Message, MessageId, Part
+from smsbridge.domain.notices import adds_to_unknown, notice_for
 from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
 from smsbridge.domain.status import REPORT, Status, advance, of_parts
 from smsbridge.flows.causes import note_code
@@ -133,20 +133,13 @@ def _move(
 ) -> bool:
     if stale and report.status is not Status.DELIVERED:
         return False  # an earlier try's bad news: the try that is running now decides
-    status = advance(part.status, REPORT[report.status])
-    carrier_message_id = (not stale and report.carrier_message_id) or part.carrier_message_id
-    if status is part.status and carrier_message_id == part.carrier_message_id:
+    told = after_report(part, report)
+    moved = replace(told, carrier_message_id=(not stale and report.carrier_message_id) or part.carrier_message_id)
+    if moved == part:
         return False
-    changed = status is not part.status
-    moved = replace(
-        part,
-        status=status,
-        carrier_message_id=carrier_message_id,
-        maybe_taken=True,
-        cause=report.cause if changed else part.cause,
-        evidence=report.evidence if changed else part.evidence,
-    )
+    moved = replace(moved, maybe_taken=True)
     tx.update_part(message.id, moved)
+    changed = told is not part
     if changed and report.cause is not None:
         note_code(tx, bridge, message.account, report.evidence)
     parts = [moved if each.number == part.number else each for each in parts]
@@ -156,14 +149,29 @@ def _move(
     return changed
 
 
+def after_report(part: Part, report: Report) -> Part:
+    """The part once this is known of it, and the very same one where it tells nothing new.
+
+    That it failed may be known before why: a receipt overtakes the answer that has the reason. So a reason is taken
+    where none was known, however late it comes; the first that is known stays.
+    """
+    status = advance(part.status, REPORT[report.status])
+    failed_already = part.status in _FAILED and report.status in _FAILED
+    is_reason = failed_already and is_known(report.cause) and not is_known(part.cause)
+    if status is part.status and not is_reason:
+        return part
+    return replace(part, status=status, cause=report.cause, evidence=report.evidence)
+
+
 def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) -> Message:
-    """Gives the message the status its parts add up to, tells of it, and raises the notice of a failure."""
+    """Gives the message the status and the cause that its parts add up to, tells of it, and raises the notice of a
+    failure."""
     status = of_parts(part.status for part in parts)
-    if status is message.status:
+    at_fault = _part_at_fault(message, status, parts)
+    cause = None if status not in _FAILED else (at_fault and at_fault.cause) or Cause.UNKNOWN
+    if (status, cause) == (message.status, message.cause):
         return message
     now_ms = bridge.now_ms()
-    at_fault = next((part for part in parts if part.status is status and part.cause), None)
-    cause = None if status not in _FAILED else (at_fault and at_fault.cause) or Cause.UNKNOWN
     settled = replace(
         message,
         status=status,
@@ -180,21 +188,49 @@ def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) 
     tell_of_message(tx, bridge, EventType.MESSAGE_STATUS, settled, desktop, detail=status_detail(status, cause))
     if message.contact_number:  # not erased meanwhile
         _draw_conclusions(tx, bridge, settled)
-    if cause is not None and interaction is not None:
-        raise_notice(
-            tx,
-            bridge,
-            notice_for(cause),
-            cause,
-            interaction,
-            # A retry by a person sets a new end, so its failure is told anew even if it never came to a try.
-            key=f"failed:{message.id}:{sum(part.tries for part in parts)}:{message.give_up_at_ms}",
-            message=settled,
-            attachment=_attachment_at_fault(tx, settled),
-            evidence=at_fault.evidence if at_fault else NO_EVIDENCE,
-            sender=message.sender,
-        )
+    if interaction is not None:
+        _tell_of_failure(tx, bridge, interaction, message, settled, parts, at_fault)
     return settled
+
+
+def _part_at_fault(message: Message, status: Status, parts: list[Part]) -> Part | None:
+    """Whose reason the message shows: one that is known before one that is not, first what it shows already."""
+    failed = [part for part in parts if part.status in _FAILED and part.cause]
+    return min(
+        failed,
+        key=lambda part: (not is_known(part.cause), part.cause is not message.cause, part.status is not status),
+        default=None,
+    )
+
+
+def _tell_of_failure(
+    tx: Tx,
+    bridge: Bridge,
+    interaction: Interaction,
+    before: Message,
+    message: Message,
+    parts: list[Part],
+    at_fault: Part | None,
+) -> None:
+    """Once, and once more where the reason came later and makes the agent do something else."""
+    if message.cause is None:
+        return
+    if before.cause is not None and not (before.cause is Cause.UNKNOWN and adds_to_unknown(message.cause)):
+        return
+    what = "failed" if before.cause is None else "reason"
+    raise_notice(
+        tx,
+        bridge,
+        notice_for(message.cause),
+        message.cause,
+        interaction,
+        # A retry by a person sets a new end, so its failure is told anew even if it never came to a try.
+        key=f"{what}:{message.id}:{sum(part.tries for part in parts)}:{message.give_up_at_ms}",
+        message=message,
+        attachment=_attachment_at_fault(tx, message),
+        evidence=at_fault.evidence if at_fault else NO_EVIDENCE,
+        sender=message.sender,
+    )
 
 
 def _attachment_at_fault(tx: Tx, message: Message) -> Attachment | None:

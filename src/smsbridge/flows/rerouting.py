@@ -26,6 +26,8 @@ def second_account(tx: Tx, bridge: Bridge, message: Message, parts: Sequence[Par
     second = bridge.accounts.get(first.reroute) if first else None
     if second is None or message.rerouted_from or any(part.maybe_taken for part in parts):
         return None
+    if second.adapter.only_sender not in ("", message.sender):
+        return None
     if tx.brake(lanes.send_queue(second.name)).is_on(bridge.now_ms()):
         return None
     attachments = tx.attachments(message.id) if message.has_media else ()

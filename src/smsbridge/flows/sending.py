@@ -22,7 +22,16 @@ from smsbridge.domain.message import (
     OutboundPart,
     Part,
 )
-from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
+from smsbridge.domain.outcome import (
+    NO_EVIDENCE,
+    Accepted,
+    Evidence,
+    Rejected,
+    RetryLater,
+    Scope,
+    SendOutcome,
+    Uncertain,
+)
 from smsbridge.domain.retry import next_due_ms
 from smsbridge.domain.status import FINAL, Move, Status, advance
 from smsbridge.domain.text import count_segments
@@ -31,8 +40,8 @@ from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of,
 from smsbridge.flows.causes import note_code
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
-from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, settle_elsewhere
-from smsbridge.flows.receipts import Report, apply_report, settle_message, write_part_ref
+from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, send_the_rest, settle_elsewhere
+from smsbridge.flows.receipts import Report, after_report, apply_report, settle_message, write_part_ref
 from smsbridge.flows.rerouting import reroute, second_account
 from smsbridge.flows.restoring import is_from_before_restore, is_sending_paused
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed, Response
@@ -235,19 +244,22 @@ def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected
     current = tx.message(message.id)
     if current is None:
         return
-    parts = []
-    for each in tx.parts(message.id):
-        moved = each
-        if each.number == part.number:
-            status = advance(each.status, Move.REPORT_FAILED)
-            moved = replace(each, status=status, cause=outcome.cause, evidence=outcome.evidence)
-        elif each.status is Status.QUEUED:
-            moved = replace(each, status=advance(each.status, Move.REPORT_FAILED))
-        if moved is not each:
-            tx.update_part(message.id, moved)
-        parts.append(moved)
+    report = Report(status=Status.FAILED, cause=outcome.cause, evidence=outcome.evidence)
+    parts = tx.parts(message.id)
+    # What receipts said meanwhile is as true: one that failed keeps its reason, one that was delivered did not fail.
+    told = [after_report(each, report) if each.number == part.number else each for each in parts]
+    if Status.DELIVERED not in {each.status for each in told if each.number == part.number}:
+        told = [_not_sent(each) if each.status is Status.QUEUED else each for each in told]
+    for before, after in zip(parts, told, strict=True):
+        if after is not before:
+            tx.update_part(message.id, after)
     note_code(tx, bridge, message.account, outcome.evidence)
-    settle_message(tx, bridge, current, parts)
+    settled = settle_message(tx, bridge, current, told)
+    send_the_rest(tx, bridge, settled, told)
+
+
+def _not_sent(part: Part) -> Part:
+    return replace(part, status=advance(part.status, Move.REPORT_FAILED), cause=None, evidence=NO_EVIDENCE)
 
 
 def doubt(tx: Tx, bridge: Bridge, message: Message, part: Part, reason: str) -> None:
@@ -258,7 +270,7 @@ def doubt(tx: Tx, bridge: Bridge, message: Message, part: Part, reason: str) -> 
     parts = []
     for each in tx.parts(message.id):
         moved = each
-        if each.number == part.number:
+        if each.number == part.number and advance(each.status, Move.DOUBT) is not each.status:
             moved = replace(
                 each, status=advance(each.status, Move.DOUBT), maybe_taken=True, evidence=Evidence(text=reason)
             )
@@ -529,6 +541,9 @@ def last_look(tx: Tx, bridge: Bridge, message: Message, account: Account | None)
     """What may have changed since the text was taken: an opt-out, the time, the attachments, the configuration."""
     if account is None:
         return Rejected(cause=Cause.SENDER_NOT_OURS, evidence=Evidence(text="the account is no longer configured"))
+    if account.adapter.only_sender not in ("", message.sender):  # the number has another account since
+        words = f"{account.name} sends from {account.adapter.only_sender} alone"
+        return Rejected(cause=Cause.SENDER_NOT_OURS, evidence=Evidence(text=words))
     if not message.contact_number:
         return Rejected(cause=Cause.INVALID_NUMBER, evidence=Evidence(text="the contact was erased"))
     if message.give_up_at_ms is not None and bridge.now_ms() >= message.give_up_at_ms:

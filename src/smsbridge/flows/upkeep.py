@@ -13,6 +13,8 @@ from smsbridge.flows import agents, confirming, interactions, lanes, rerouting, 
 
 EVERY_MS: Final = 30_000
 UNUSED_MS: Final = 86_400_000
+_COMES_AGAIN_MS: Final = 3 * 86_400_000
+"""No carrier posts a text again after so long, and no signature with a time in it holds so long (Sinch's two days)."""
 _AFTER_GIVING_UP_MS: Final = 3_600_000
 _AT_ONCE: Final = 100
 _MOST_ROUNDS: Final = 1_000
@@ -95,7 +97,7 @@ def _trim(tx: Tx, bridge: Bridge) -> int:
     now_ms, keep = bridge.now_ms(), bridge.policy.retention
     return (
         tx.trim_arrivals(now_ms - keep.arrivals_ms)
-        + tx.trim_text_parts(now_ms - keep.arrivals_ms)
+        + tx.trim_text_parts(now_ms - max(keep.arrivals_ms, _COMES_AGAIN_MS))
         + tx.trim_unmatched_receipts(now_ms - keep.arrivals_ms)
         + tx.trim_events(now_ms - keep.events_ms)
         + tx.trim_dead_letters(now_ms - keep.events_ms)  # the event of an older one could not be told any more

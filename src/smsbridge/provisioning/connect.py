@@ -129,20 +129,6 @@ async def disconnect(
             yield Check(name=step, verdict="ok", detail=f"restored: texts go to {webhook.shown}")
 
 
-def write_console_settings(number: str, webhook_url: str) -> str:
-    """What to click at Twilio, for people whose key may not change numbers."""
-    return (
-        "In https://console.twilio.com, Phone Numbers > Manage > Active numbers:\n"
-        f"  number                      {number or 'the one that is to be connected'}\n"
-        "  Messaging configuration\n"
-        "    Configure with            Webhook, TwiML Bin, Function, ...\n"
-        f"    A message comes in        Webhook   {webhook_url}   HTTP POST\n"
-        "  Save configuration.\n"
-        "If the number is in the sender pool of a Messaging Service, set the service's Integration to\n"
-        "\"Defer to sender's webhook\", or the number's own setting is not used.\n"
-    )
-
-
 class PastWebhooks:
     """What numbers were pointed at before they were connected, in a file beside the store."""
 

@@ -16,7 +16,7 @@ import httpx
 from smsbridge.carriers.twilio import Twilio
 from smsbridge.config import HOOKS_PATH, Loaded
 from smsbridge.contracts.bridge import Verification
-from smsbridge.contracts.carrier import Carrier
+from smsbridge.contracts.carrier import Carrier, FindQuery
 from smsbridge.contracts.desktop import Delivery, Desktop
 from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import EventId
@@ -27,6 +27,8 @@ from smsbridge.provisioning.machine import check_data_dir, check_pictures, check
 from smsbridge.provisioning.reach import check_public_url, probe
 from smsbridge.provisioning.twilio_control import open_twilio
 from smsbridge.provisioning.twilio_http import open_http
+from smsbridge.wire.http import Request
+from smsbridge.wire.times import read_date
 
 WARN_SKEW_S: Final = 30
 FAIL_SKEW_S: Final = 240
@@ -90,8 +92,10 @@ async def check_account(
         detail = f'verification = "{verification}": anybody can post texts as this carrier'
         checks.append(Check(name=name, verdict="warn", detail=detail, cure='set verification = "enforce"'))
     if not isinstance(carrier, Twilio):
-        detail = f"{carrier.name} cannot be asked about its account; the first text will show"
-        return [*checks, Check(name=name, verdict="ok", detail=detail)]
+        webhook = f"texts and receipts are taken at {webhook_url}; `smsbridge connect {account}` says where to set it"
+        checks.append(Check(name=f"webhook: {account}", verdict="ok", detail=webhook))
+        async with open_http() as http:
+            return [*checks, *await _check_by_reading(http, name, carrier, numbers, now_ms)]
     if _is_simulated(carrier):
         detail = f"api_url is {carrier.api_url}: this account talks to a simulator, not to Twilio"
         checks.append(Check(name=name, verdict="warn", detail=detail, cure="remove api_url to text real phones"))
@@ -134,6 +138,67 @@ def check_clock(facts: AccountFacts, now_ms: int) -> Check:
     detail = f"{words}: signatures of desktops fail at 300 s, and transcripts show wrong times"
     verdict: Verdict = "fail" if abs(skew_s) >= FAIL_SKEW_S else "warn"
     return Check(name="clock", verdict=verdict, detail=detail, cure="timedatectl set-ntp true")
+
+
+async def _check_by_reading(
+    http: httpx.AsyncClient, name: str, carrier: Carrier, numbers: Collection[str], now_ms: int
+) -> list[Check]:
+    """Whether the credentials open the list of what was sent, which costs nothing and changes nothing."""
+    request = _harmless_read(carrier, next(iter(numbers), ""), now_ms)
+    if request is None:
+        detail = f"{carrier.name} has nothing to be asked for without a text or a fee; the first text will show"
+        return [Check(name=name, verdict="ok", detail=detail)]
+    host = urlsplit(request.url).netloc
+    try:
+        answer = await http.request(request.method, request.url, headers=list(request.headers))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        detail = f"{host} cannot be reached: {str(error) or type(error).__name__}"
+        return [Check(name=name, verdict="fail", detail=detail, cure="check name service, firewall and api_url")]
+    checks = [_check_read(name, host, answer.status_code)]
+    date = read_date(answer.headers.get("Date", ""))
+    if date is not None:
+        at_ms = int(date.timestamp()) * 1000
+        checks.append(check_clock(AccountFacts(id="", name="", active=True, trial=False, carrier_at_ms=at_ms), now_ms))
+    return checks
+
+
+def _harmless_read(carrier: Carrier, sender: str, now_ms: int) -> Request | None:
+    """Looking for a message that was never sent."""
+    if carrier.abilities.find:
+        query = FindQuery(
+            ref=_NO_REF,
+            sender=sender,
+            to=sender,
+            text="",
+            has_media=False,
+            sent_after_ms=now_ms - 60_000,
+            known_ids=frozenset(),
+        )
+        request = carrier.write_find(query)
+    elif carrier.abilities.fetch_status:
+        request = carrier.write_fetch_status(_NO_MESSAGE)
+    else:
+        return None
+    return request if request.method == "GET" else None
+
+
+def _check_read(name: str, host: str, status: int) -> Check:
+    if status == 401:
+        detail = f"{host} does not accept the credentials (HTTP 401)"
+        cure = "compare them with the carrier's console; `smsbridge config show --origin` says where each is set"
+        return Check(name=name, verdict="fail", detail=detail, cure=cure)
+    if status == 403:
+        detail = f"{host} does not let these credentials read what was sent (HTTP 403)"
+        cure = "let them read it, or a text whose answer was lost cannot be looked up"
+        return Check(name=name, verdict="warn", detail=detail, cure=cure)
+    if 200 <= status < 300 or status == 404:
+        return Check(name=name, verdict="ok", detail=f"{host} accepts the credentials (HTTP {status})")
+    detail = f"{host} answered HTTP {status} to a look at what was sent, which says nothing of the credentials"
+    return Check(name=name, verdict="warn", detail=detail, cure="try again later, or send a text")
+
+
+_NO_REF: Final = "msg_doctor.1.1"
+_NO_MESSAGE: Final = "00000000-0000-4000-8000-000000000000"
 
 
 async def _check_at_carrier(

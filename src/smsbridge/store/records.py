@@ -575,8 +575,14 @@ def write_capability(capability: Capability) -> Values:
 
 
 def read_opt_out(row: Row) -> OptOutState:
-    sender, opted_out, changed = row
-    return OptOutState(sender=sender, opted_out=bool(opted_out), changed_at_ms=changed)
+    sender, opted_out, changed, account, carrier_at = row
+    return OptOutState(
+        sender=sender,
+        opted_out=bool(opted_out),
+        changed_at_ms=changed,
+        account=account,
+        carrier_at_ms=carrier_at,
+    )
 
 
 def read_event(row: Row) -> LogEvent:

@@ -287,7 +287,16 @@ class SqlTx:
         rows = self._rows.all("opt_outs_of", {"number_hash": self._number_hash(number)})
         return [records.read_opt_out(row) for row in rows]
 
-    def set_opt_out(self, sender: str, number: str, *, opted_out: bool, at_ms: int) -> None:
+    def set_opt_out(
+        self,
+        sender: str,
+        number: str,
+        *,
+        opted_out: bool,
+        at_ms: int,
+        account: str = "",
+        carrier_at_ms: int | None = None,
+    ) -> None:
         self._rows.run(
             "set_opt_out",
             {
@@ -295,6 +304,8 @@ class SqlTx:
                 "number_hash": self._number_hash(number),
                 "is_opted_out": int(opted_out),
                 "at_ms": at_ms,
+                "account": account,
+                "carrier_at_ms": carrier_at_ms,
             },
         )
 

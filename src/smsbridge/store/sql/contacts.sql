@@ -131,16 +131,19 @@ WHERE state IN ('waiting', 'active') AND last_activity_ms < :idle_since_ms
   AND (state = 'active' OR replace(:waiting_at, ',' || desktop || ',', '') <> :waiting_at)
 ORDER BY last_activity_ms LIMIT :limit;
 
+-- columns opt_out: sender, is_opted_out, changed_at_ms, account, carrier_at_ms
+
 -- name: opt_out
-SELECT sender, is_opted_out, changed_at_ms FROM opt_outs WHERE sender = :sender AND number_hash = :number_hash;
+SELECT {opt_out} FROM opt_outs WHERE sender = :sender AND number_hash = :number_hash;
 
 -- name: opt_outs_of
-SELECT sender, is_opted_out, changed_at_ms FROM opt_outs WHERE number_hash = :number_hash ORDER BY sender;
+SELECT {opt_out} FROM opt_outs WHERE number_hash = :number_hash ORDER BY sender;
 
 -- name: set_opt_out
-INSERT INTO opt_outs (sender, number_hash, is_opted_out, changed_at_ms)
-VALUES (:sender, :number_hash, :is_opted_out, :at_ms)
-ON CONFLICT (number_hash, sender) DO UPDATE SET is_opted_out = excluded.is_opted_out, changed_at_ms = excluded.changed_at_ms;
+INSERT INTO opt_outs (sender, number_hash, is_opted_out, changed_at_ms, account, carrier_at_ms)
+VALUES (:sender, :number_hash, :is_opted_out, :at_ms, :account, :carrier_at_ms)
+ON CONFLICT (number_hash, sender) DO UPDATE SET is_opted_out = excluded.is_opted_out, changed_at_ms = excluded.changed_at_ms,
+    account = excluded.account, carrier_at_ms = excluded.carrier_at_ms;
 
 -- columns capability: number, is_valid, type, sms_capable, reason, source, checked_at_ms, expires_at_ms
 
