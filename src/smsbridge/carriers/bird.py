@@ -409,9 +409,8 @@ class Bird(Carrier):
         """What either API says of a message of ours; None for a state that is not known here."""
         if self._is_messagebird:
             to = next(iter(list_at(message, "recipients", "items")), None)
-            words = {
-                name: word_at(to, name) for name in ("status", "statusReason", "statusErrorCode", "statusDatetime")
-            }
+            names = ("status", "statusReason", "statusErrorCode", "statusDatetime")
+            words = {name.lower(): word_at(to, name) for name in names}
             return _messagebird_receipt(text_at(message, "id"), words, part_ref)
         return _receipt(
             message_id=text_at(message, "id"),
@@ -486,7 +485,11 @@ def _shown(request: Request) -> str:
 
 
 def _fields(request: Request) -> _Fields:
-    """The parameters of a form, a query or a JSON object, a name with all its values."""
+    """The parameters of a form, a query or a JSON object, a name in small letters with all its values.
+
+    What pages call `mediaUrls` and `createdDatetime` has come as `mediaURLs` and `CreatedDatetime`:
+    https://github.com/nyaruka/courier/blob/main/handlers/messagebird/handler_test.go
+    """
     pairs: Sequence[tuple[str, object]]
     if request.method == "GET":
         pairs = read_form(request.url.partition("#")[0].partition("?")[2])
@@ -501,38 +504,45 @@ def _fields(request: Request) -> _Fields:
         pairs = read_form(request.body)
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
-        fields.setdefault(name, []).append(word_at(value))
+        fields.setdefault(name.lower(), []).append(word_at(value))
     return fields
 
 
+_OF_A_NUMBER: Final = ("id", "recipient", "body", "createddatetime")
+_OF_A_SHORT_CODE: Final = ("mid", "shortcode", "message", "receive_datetime")
+"""What each names the id, the number, the words and the time of a text. Those of the other may be there as well."""
+
+
 def _read_messagebird(fields: _Fields) -> CarrierEvent:
-    """Only texts have an originator. A short code has names of its own for everything."""
-    words = {name: values[0] for name, values in fields.items()}
-    message_id = words.get("id") or words.get("mid") or ""
+    """Only texts have an originator. A name that an older form had may come twice: the present form is the last."""
+    words = {name: values[-1] for name, values in fields.items()}
+    ways = _OF_A_NUMBER, _OF_A_SHORT_CODE
+    names = zip(*(reversed(ways) if words.get("shortcode") else ways), strict=True)
+    message_id, to_number, text, at = [words.get(first) or words.get(second, "") for first, second in names]
     if not message_id:
         return Unrecognized(reason="no_message_id")
     if "originator" in words:
         return _inbound(
             message_id=message_id,
             from_number=words["originator"],
-            to_number=words.get("recipient") or words.get("shortcode") or "",
-            text=words.get("body") or words.get("message") or "",
-            media=[InboundMedia(url=url) for url in fields.get("mediaUrls", ())],
-            carrier_at_ms=_read_any_time_ms(words.get("createdDatetime") or words.get("receive_datetime") or ""),
+            to_number=to_number,
+            text=text,
+            media=[InboundMedia(url=url) for url in fields.get("mediaurls", ())],
+            carrier_at_ms=_read_any_time_ms(at),
         )
     receipt = _messagebird_receipt(message_id, words, words.get("reference", ""))
     return receipt or Unrecognized(reason="unknown_status" if "status" in words else "neither_text_nor_report")
 
 
 def _messagebird_receipt(message_id: str, words: Mapping[str, str], part_ref: str) -> Receipt | None:
-    reason, word = words.get("statusReason", ""), words.get("status", "")
+    reason, word = words.get("statusreason", ""), words.get("status", "")
     return _receipt(
         message_id=message_id,
         word=word,
-        codes=(words.get("statusErrorCode", ""), f"reason:{reason}", f"status:{word}"),
+        codes=(words.get("statuserrorcode", ""), f"reason:{reason}", f"status:{word}"),
         text=reason,
         part_ref=part_ref,
-        at=words.get("statusDatetime", ""),
+        at=words.get("statusdatetime", ""),
     )
 
 
