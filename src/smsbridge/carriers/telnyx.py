@@ -72,7 +72,9 @@ from smsbridge.wire.signing import base64_text
 from smsbridge.wire.times import MAX_RETRY_AFTER_S, read_retry_after_s, read_time_ms
 
 API_URL: Final = "https://api.telnyx.com"
-MEDIA_HOSTS: Final = ("*.telnyx.com", "*.telnyxstorage.com")
+# The storage has two names, of which the newer is in what https://developers.telnyx.com/docs/messaging/messages/receiving-rcs-webhooks
+# shows of files that came.
+MEDIA_HOSTS: Final = ("*.telnyx.com", "*.telnyxstorage.com", "*.telnyxcloudstorage.com")
 
 # https://developers.telnyx.com/docs/messaging/messages/mms-transcoding
 MEDIA_TYPES: Final = media_types(
