@@ -602,7 +602,7 @@ def _read_inbound(event: object, message: object, message_id: str) -> Iterator[C
     shown = [url for url in urls if not _LAYOUT.search(url)]
     text = text_at(message, "text")
     if not (text or listed) and value_at(message, "content") is not None:
-        yield Unrecognized(reason="rich_content")  # RCS, which is not ours to show
+        yield Ignored(reason="another_channel")  # RCS, which is not ours to show
         return
     yield InboundMessage(
         carrier_message_id=message_id,

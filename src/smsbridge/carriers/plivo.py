@@ -41,6 +41,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
     CarrierEvent,
+    Ignored,
     InboundMedia,
     InboundMessage,
     OptOutKind,
@@ -431,7 +432,7 @@ class Plivo(Carrier):
 
     def _read_fields(self, fields: Mapping[str, str], url: str) -> CarrierEvent:
         if fields.get("Type", "sms").lower() not in ("sms", "mms", ""):
-            return Unrecognized(reason="another_channel")
+            return Ignored(reason="another_channel")
         message_id = fields.get("MessageUUID", "")
         if not message_id:
             return Unrecognized(reason="no_message_uuid")

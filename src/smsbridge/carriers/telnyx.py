@@ -541,7 +541,7 @@ def _is_signed(given: str, signed: bytes, public_key: str) -> bool:
 
 def _read_inbound(payload: object, *, occurred_at: str) -> Sequence[CarrierEvent]:
     if text_at(payload, "type") not in ("SMS", "MMS", ""):
-        return [Unrecognized(reason="another_channel")]
+        return [Ignored(reason="another_channel")]
     message_id = _read_id(payload)
     recipients = _recipients(payload, "to")
     # To a group the number that this webhook is for is the one whose status says so.

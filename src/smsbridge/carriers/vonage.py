@@ -538,7 +538,7 @@ class Vonage(Carrier):
         if isinstance(fields.get("to"), Mapping):
             return Unrecognized(reason="version_0_1")
         if _words(fields, "channel") not in ("sms", "mms"):
-            return Ignored(reason="other_channel")
+            return Ignored(reason="another_channel")
         if not (identifier and _words(fields, "from") and _words(fields, "to")):
             return Unrecognized(reason="no_message_id_or_number")
         files = _listed_files(fields)
@@ -732,7 +732,7 @@ def _read_status(fields: Mapping[str, Any]) -> CarrierEvent:
     if isinstance(fields.get("to"), Mapping):
         return Unrecognized(reason="version_0_1")
     if _words(fields, "channel") not in ("sms", "mms"):
-        return Ignored(reason="other_channel")
+        return Ignored(reason="another_channel")
     if not identifier or status is None:
         return Unrecognized(reason="unknown_status")
     error = value_at(fields, "error")
