@@ -444,7 +444,7 @@ class Plivo(Carrier):
                 code=_read_code(fields.get("ErrorCode", "")),
                 part_ref=self._read_ref(url),
             )
-        if not fields.keys().isdisjoint(_ONLY_IN_TEXTS):
+        if not fields.keys().isdisjoint(_ONLY_IN_TEXTS) or any(map(_MEDIA_NAME.fullmatch, fields)):
             return _read_inbound(message_id, fields)
         return Unrecognized(reason="unknown_status" if word else "unknown_event")
 
@@ -511,13 +511,15 @@ def _read_inbound(message_id: str, fields: Mapping[str, str]) -> CarrierEvent:
     media = tuple(InboundMedia(url=url) for _, url in numbered if url)
     announced = fields.get("MediaCount", "")
     count = min(int(announced), _MAX_MEDIA) if re.fullmatch("[0-9]{1,9}", announced) else 0
+    # An MMS has a code when Plivo could not take it in whole.
+    is_broken = bool(_read_code(fields.get("ErrorCode", "")))
     return InboundMessage(
         carrier_message_id=message_id,
         from_number=fields.get("From", ""),
         to_number=fields["To"],
         text=fields.get("Text") or fields.get("Body", ""),
         media=media,
-        media_missing=max(max(count, len(numbered)) - len(media), 0),
+        media_missing=max(max(count, len(numbered)) - len(media), int(is_broken)),
         opt_out=_OPT_OUTS.get(fields.get("MessageIntent", "").lower()),
     )
 
