@@ -25,7 +25,16 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509.oid import NameOID
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, KeyWanted, code_rows
-from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings, read_switch
+from smsbridge.contracts.settings import (
+    Reader,
+    read_base_url,
+    read_secret,
+    read_settings,
+    read_switch,
+    reader_of_number,
+    reader_of_text,
+    reader_of_word,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
@@ -752,15 +761,6 @@ def _missing(settings: Mapping[str, Any]) -> Iterable[str]:
     return [f"{key}: is missing; {cure}" for key, cure in _REQUIRED.items() if not settings.get(key)]
 
 
-def _matching(pattern: str, cure: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"does not look like one; {cure}")
-        return value
-
-    return read
-
-
 def _read_topics(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(
         isinstance(each, str) and _TOPIC_ARN.fullmatch(each) for each in value
@@ -771,32 +771,21 @@ def _read_topics(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _read_message_type(value: object) -> str:
-    if value not in ("TRANSACTIONAL", "PROMOTIONAL"):
-        raise ValueError("is neither; give TRANSACTIONAL or PROMOTIONAL")
-    return str(value)
-
-
-def _read_time_to_live(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 5 <= value <= _MAX_TIME_TO_LIVE_S:
-        raise ValueError(f"is out of range; give whole seconds from {_MIN_TIME_TO_LIVE_S} to {_MAX_TIME_TO_LIVE_S}")
-    return value
-
-
 _AWS_NAME: Final = "[A-Za-z0-9_:/-]{1,256}"
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "region": _matching(_REGION.pattern, _REQUIRED["region"]),
-        "access_key_id": _matching(
-            "A[A-Z0-9]{15,127}", "it begins with AKIA; keys that end by themselves (ASIA) are not taken"
+        "region": reader_of_text(_REGION.pattern, _REQUIRED["region"]),
+        "access_key_id": reader_of_text(
+            "A[A-Z0-9]{15,127}",
+            "it begins with AKIA; keys that end by themselves (ASIA) are not taken",
         ),
         "secret_access_key": read_secret,
         "topic_arns": _read_topics,
-        "configuration_set": _matching(_AWS_NAME, "give its name or its ARN"),
-        "protect_configuration": _matching(_AWS_NAME, "give its id, like protect-0123456789abcdef, or its ARN"),
-        "message_type": _read_message_type,
-        "max_price": _matching(r"[0-9]{0,2}\.[0-9]{1,5}", 'give US dollars as a text, like "0.05"'),
-        "time_to_live_s": _read_time_to_live,
+        "configuration_set": reader_of_text(_AWS_NAME, "give its name or its ARN"),
+        "protect_configuration": reader_of_text(_AWS_NAME, "give its id, like protect-0123456789abcdef, or its ARN"),
+        "message_type": reader_of_word("TRANSACTIONAL", "PROMOTIONAL"),
+        "max_price": reader_of_text(r"[0-9]{0,2}\.[0-9]{1,5}", 'give US dollars as a text, like "0.05"'),
+        "time_to_live_s": reader_of_number(_MIN_TIME_TO_LIVE_S, _MAX_TIME_TO_LIVE_S, "seconds"),
         "sha256_only": read_switch,
         "api_url": read_base_url,
     }

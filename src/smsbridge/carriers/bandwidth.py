@@ -29,7 +29,7 @@ from smsbridge.contracts.carrier import (
     code_rows,
     media_types,
 )
-from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings
+from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings, reader_of_text
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature, Unauthenticated
 from smsbridge.domain.events import (
@@ -753,15 +753,6 @@ _NEEDED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _id_reader(pattern: str, cure: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"does not look like one; {cure}")
-        return value
-
-    return read
-
-
 def _read_user(value: object) -> str:
     user = read_secret(value)
     if ":" in user:
@@ -769,10 +760,11 @@ def _read_user(value: object) -> str:
     return user
 
 
+_ID: Final = "[A-Za-z0-9-]{1,64}"
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "account_id": _id_reader(r"[A-Za-z0-9-]{1,64}", _NEEDED["account_id"]),
-        "application_id": _id_reader(r"[A-Za-z0-9-]{1,64}", _NEEDED["application_id"]),
+        "account_id": reader_of_text(_ID, _NEEDED["account_id"]),
+        "application_id": reader_of_text(_ID, _NEEDED["application_id"]),
         "api_user": _read_user,
         "api_password": read_secret,
         "webhook_user": _read_user,

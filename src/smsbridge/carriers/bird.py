@@ -18,7 +18,16 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import quote, urlencode
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
-from smsbridge.contracts.settings import Reader, loopback_hosts, read_base_url, read_hosts, read_secret, read_settings
+from smsbridge.contracts.settings import (
+    Reader,
+    loopback_hosts,
+    read_base_url,
+    read_hosts,
+    read_secret,
+    read_settings,
+    reader_of_text,
+    reader_of_word,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, InboundMessage, Receipt, Unrecognized
@@ -697,18 +706,6 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: is missing; {cure}"
 
 
-def _read_api(value: object) -> str:
-    if isinstance(value, str) and value in API_URLS:
-        return value
-    raise ValueError(f"is no API of Bird's; give {CHANNELS} or {MESSAGEBIRD}")
-
-
-def _read_id(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", value):
-        raise ValueError("does not look like an id; it is digits, letters and dashes, as Bird shows it")
-    return value
-
-
 def _read_number(value: object) -> str:
     try:
         return read_own_sender(value if isinstance(value, str) else "")
@@ -716,14 +713,15 @@ def _read_number(value: object) -> str:
         raise ValueError("is no sender; give a number like +14155550100, or a short code") from None
 
 
+_ID: Final = reader_of_text("[0-9A-Za-z-]{1,64}", "it is digits, letters and dashes, as Bird shows it")
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "access_key": read_secret,
         "signing_key": read_secret,
         "signing_key_secondary": read_secret,
-        "api": _read_api,
-        "workspace_id": _read_id,
-        "channel_id": _read_id,
+        "api": reader_of_word(*API_URLS),
+        "workspace_id": _ID,
+        "channel_id": _ID,
         "number": _read_number,
         "api_url": read_base_url,
         "media_hosts": read_hosts,

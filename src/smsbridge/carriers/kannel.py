@@ -18,7 +18,16 @@ from typing import Any, ClassVar, Final, Self
 from urllib.parse import unquote_to_bytes
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, code_rows
-from smsbridge.contracts.settings import Reader, read_secret, read_settings, read_url, read_url_secret
+from smsbridge.contracts.settings import (
+    Reader,
+    read_secret,
+    read_settings,
+    read_url,
+    read_url_secret,
+    reader_of_number,
+    reader_of_text,
+    reader_of_word,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, InboundMessage, Receipt, TextPart, Unrecognized
@@ -517,34 +526,17 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: is missing; {cure}"
 
 
-def _read_name(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,64}", value):
-        raise ValueError("is no name without blanks; give it as it stands in kannel.conf")
-    return value
-
-
-def _read_validity(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_VALIDITY_MIN:
-        raise ValueError(f"is out of range; give whole minutes from 1 to {_MAX_VALIDITY_MIN}")
-    return value
-
-
-def _read_error_codes(value: object) -> str:
-    if value not in ERROR_TABLES:
-        raise ValueError(f"is no table that is known; give one of {', '.join(ERROR_TABLES)}, or leave it out")
-    return str(value)
-
-
+_NAME: Final = reader_of_text("[!-~]{1,64}", "give it as it stands in kannel.conf", problem="is no name without blanks")
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "url": read_url,
-        "username": _read_name,
+        "username": _NAME,
         "password": read_secret,
         "webhook_secret": read_url_secret,
         "webhook_secret_secondary": read_url_secret,
-        "smsc": _read_name,
-        "validity_min": _read_validity,
-        "error_codes": _read_error_codes,
+        "smsc": _NAME,
+        "validity_min": reader_of_number(1, _MAX_VALIDITY_MIN, "minutes"),
+        "error_codes": reader_of_word(*ERROR_TABLES),
     }
 )
 

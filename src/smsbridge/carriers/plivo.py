@@ -36,6 +36,8 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_number,
+    reader_of_text,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -616,32 +618,17 @@ _REQUIRED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _read_auth_id(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch("(MA|SA)[0-9A-Z]{18}", value):
-        raise ValueError("does not look like one; " + _REQUIRED["auth_id"])
-    return value
-
-
-def _read_powerpack(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F-]{36}", value):
-        raise ValueError("does not look like one; give the 36 characters that the console shows as Powerpack UUID")
-    return value
-
-
-def _read_expiry(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in _EXPIRY_S:
-        raise ValueError(f"is out of range; give whole seconds from {_EXPIRY_S[0]} to {_EXPIRY_S[-1]}")
-    return value
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "auth_id": _read_auth_id,
+        "auth_id": reader_of_text("(MA|SA)[0-9A-Z]{18}", _REQUIRED["auth_id"]),
         "auth_token": read_secret,
         "auth_token_secondary": read_secret,
         "v3_only": read_switch,
-        "powerpack_uuid": _read_powerpack,
-        "message_expiry_s": _read_expiry,
+        "powerpack_uuid": reader_of_text(
+            "[0-9a-fA-F-]{36}",
+            "give the 36 characters that the console shows as Powerpack UUID",
+        ),
+        "message_expiry_s": reader_of_number(_EXPIRY_S[0], _EXPIRY_S[-1], "seconds"),
         "media_credentials": read_switch,
         "media_hosts": read_hosts,
         "api_url": read_base_url,

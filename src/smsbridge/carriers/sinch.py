@@ -36,6 +36,8 @@ from smsbridge.contracts.settings import (
     read_hosts,
     read_secret,
     read_settings,
+    reader_of_text,
+    reader_of_word,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -758,25 +760,13 @@ _NEEDED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _read_plan(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
-        raise ValueError(f"does not look like one; {_NEEDED['service_plan_id']}")
-    return value
-
-
-def _read_region(value: object) -> str:
-    if value not in REGIONS:
-        raise ValueError(f"is no region; give one of {', '.join(REGIONS)}")
-    return str(value)
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "service_plan_id": _read_plan,
+        "service_plan_id": reader_of_text("[A-Za-z0-9_-]{1,64}", _NEEDED["service_plan_id"]),
         "api_token": read_secret,
         "webhook_secret": read_secret,
         "webhook_secret_secondary": read_secret,
-        "region": _read_region,
+        "region": reader_of_word(*REGIONS),
         "api_url": read_base_url,
         "media_hosts": read_hosts,
     }

@@ -29,6 +29,7 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_text,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -701,12 +702,6 @@ def _read_public_key(value: object) -> str:
     return text
 
 
-def _read_profile(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F-]{36}", value):
-        raise ValueError("does not look like one; give the 36 characters that the portal shows as Profile ID")
-    return value
-
-
 def _read_failover(value: object) -> str:
     if not isinstance(value, str) or not is_web_address(value) or urlsplit(value).query:
         raise ValueError(f"is not where a bridge takes webhooks; it {NO_WEB_ADDRESS}")
@@ -718,7 +713,9 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "api_key": read_secret,
         "public_key": _read_public_key,
         "public_key_secondary": _read_public_key,
-        "messaging_profile_id": _read_profile,
+        "messaging_profile_id": reader_of_text(
+            "[0-9a-fA-F-]{36}", "give the 36 characters that the portal shows as Profile ID"
+        ),
         "failover_url": _read_failover,
         "media_credentials": read_switch,
         "media_hosts": read_hosts,

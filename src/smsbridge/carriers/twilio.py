@@ -39,6 +39,7 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_number,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -1330,12 +1331,6 @@ def _read_accounts(value: object) -> dict[str, str]:
     return {sid: read_secret(token) if token else "" for sid, token in tokens.items()}
 
 
-def _read_validity(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_VALIDITY_S:
-        raise ValueError(f"is out of range; give whole seconds from 1 to {_MAX_VALIDITY_S}")
-    return value
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "account_sid": _sid_reader("AC"),
@@ -1346,7 +1341,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "api_secret": read_secret,
         "also_accounts": _read_accounts,
         "messaging_service_sid": _sid_reader("MG"),
-        "validity_period_s": _read_validity,
+        "validity_period_s": reader_of_number(1, _MAX_VALIDITY_S, "seconds"),
         "smart_encoded": read_switch,
         "api_url": read_base_url,
         "lookup_url": read_base_url,

@@ -30,6 +30,7 @@ from smsbridge.contracts.settings import (
     read_hosts,
     read_secret,
     read_settings,
+    reader_of_word,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -873,15 +874,6 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{other}: is missing while {key} is there; give both or neither"
 
 
-def _choice(*words: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError(f"is not taken; give one of {', '.join(words)}")
-        return value
-
-    return read
-
-
 def _read_private_key(value: object) -> rsa.RSAPrivateKey:
     cure = "give the file private.key of the application (private_key_file = ...)"
     try:
@@ -899,8 +891,8 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "api_secret": read_secret,
         "signature_secret": read_secret,
         "signature_secret_secondary": read_secret,
-        "signature_method": _choice(*_METHODS),
-        "api": _choice("messages", "sms"),
+        "signature_method": reader_of_word(*_METHODS),
+        "api": reader_of_word("messages", "sms"),
         "application_id": read_secret,
         "private_key": _read_private_key,
         "api_url": read_base_url,
