@@ -49,7 +49,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, write_json
 from smsbridge.wire.http import Headers, Request, Response
 from smsbridge.wire.signing import hmac_digest, sha256_hex
@@ -670,9 +670,9 @@ def _read_event(fields: Mapping[str, Any]) -> CarrierEvent:
     is_final, at_ms = value_at(fields, "isFinal"), value_at(fields, "eventTimestamp")
     if is_final is True and word in _HANDED_OVER:
         status = Status.DELIVERED
-    if is_final is False and status in (Status.UNDELIVERED, Status.FAILED):
+    if is_final is False and status in FAILURES:
         status = Status.SENT  # AWS goes on trying
-    failed = status in (Status.UNDELIVERED, Status.FAILED)
+    failed = status in FAILURES
     words = text_at(fields, "messageStatusDescription")
     return Receipt(
         carrier_message_id=sid,

@@ -44,7 +44,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
 from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port
 from smsbridge.wire.signing import basic_authorization, same_text
@@ -627,7 +627,7 @@ def _read_receipt(event: object, message: object, message_id: str, kind: str) ->
         status=status,
         part_ref=text_at(message, "tag"),
         key=f"{message_id}:{kind}:{text_at(event, 'to')}:{code}",
-        cause=_cause_of(code) if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=_cause_of(code) if status in FAILURES else None,
         evidence=_evidence(code, text_at(event, "description")),
         carrier_at_ms=read_time_ms(text_at(event, "time")),
     )
@@ -708,14 +708,14 @@ def _read_searched(entry: Mapping[str, Any], *, part_ref: str) -> Receipt | None
     status = _SEARCHED.get(word)
     if status is None:
         return None
-    if status in (Status.FAILED, Status.UNDELIVERED) and code:
+    if status in FAILURES and code:
         status = _status_of_failure(code)
     return Receipt(
         carrier_message_id=message_id,
         status=status,
         part_ref=part_ref,
         key=f"{message_id}:{word}:{code}",
-        cause=_cause_of(code) if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=_cause_of(code) if status in FAILURES else None,
         evidence=_evidence(code, word),
     )
 

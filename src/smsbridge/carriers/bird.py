@@ -34,7 +34,7 @@ from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, Inbound
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
 from smsbridge.domain.phone import read_own_sender
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -594,7 +594,7 @@ def _receipt(*, message_id: str, word: str, codes: Sequence[str], text: str, par
     status = STATUSES.get(word)
     if status is None or not message_id:
         return None
-    failed = status in (Status.UNDELIVERED, Status.FAILED)
+    failed = status in FAILURES
     code, meaning = _meaning(codes)
     return Receipt(
         carrier_message_id=message_id,
@@ -660,7 +660,7 @@ def _read_sent(answer: Mapping[str, Any], http_status: int) -> SendOutcome:
     if not message_id:
         return Uncertain(reason=f"Bird answered HTTP {http_status} without a message", evidence=evidence)
     status = STATUSES.get(word, Status.SENT)
-    if status not in (Status.UNDELIVERED, Status.FAILED):
+    if status not in FAILURES:
         return Accepted(carrier_message_id=message_id, status=status, evidence=evidence)
     codes = (word_at(to, "statusErrorCode"), *_failure_codes(answer), f"status:{word}")
     code, meaning = _meaning(codes)

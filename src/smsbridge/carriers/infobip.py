@@ -33,7 +33,7 @@ from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, Inbound
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -579,7 +579,7 @@ class Infobip(Carrier):
         return Accepted(
             carrier_message_id=message_id,
             status=status,
-            cause=meaning.cause if status in (Status.UNDELIVERED, Status.FAILED) else None,
+            cause=meaning.cause if status in FAILURES else None,
             evidence=evidence,
         )
 
@@ -692,7 +692,7 @@ class Infobip(Carrier):
             status=status,
             part_ref=message_id.removesuffix(_MMS_MARK),
             key=f"{message_id}:{word_at(result, 'status', 'id')}:{word_at(result, 'error', 'id')}",
-            cause=meaning.cause if status in (Status.UNDELIVERED, Status.FAILED) else None,
+            cause=meaning.cause if status in FAILURES else None,
             evidence=_evidence(code, result),
             carrier_at_ms=read_time_ms(text_at(result, "doneAt") or text_at(result, "sentAt")),
         )

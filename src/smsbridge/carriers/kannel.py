@@ -33,7 +33,7 @@ from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, InboundMessage, Receipt, TextPart, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.domain.text import count_segments
 from smsbridge.wire.encoding import MAX_FORM_FIELDS, Unreadable
 from smsbridge.wire.http import NOT_PROVEN, Headers, Request, Response
@@ -409,7 +409,7 @@ class Kannel(Carrier):
             return Unrecognized(reason="no_reference")
         said = _word(fields, "answer")
         code = _read_code(said, self.error_codes)
-        failed = status in (Status.UNDELIVERED, Status.FAILED)
+        failed = status in FAILURES
         return Receipt(
             carrier_message_id=carrier_id,
             status=status,

@@ -54,7 +54,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -99,7 +99,6 @@ STATUSES: Final[Mapping[str, Status]] = MappingProxyType(
         "rejected": Status.FAILED,  # of old
     }
 )
-_FAILED: Final = frozenset({Status.UNDELIVERED, Status.FAILED})
 
 # https://docs.plivo.com/docs/messaging/api/message/handling-incoming
 _OPT_OUTS: Final[Mapping[str, OptOutKind]] = MappingProxyType(
@@ -533,7 +532,7 @@ def _receipt(*, message_id: str, word: str, code: str, part_ref: str) -> Receipt
         status=status,
         part_ref=part_ref,
         key=f"{message_id}:{word}:{code}",
-        cause=CODES.get(code, NO_MEANING).cause if status in _FAILED else None,
+        cause=CODES.get(code, NO_MEANING).cause if status in FAILURES else None,
         evidence=Evidence(code=code, text=word),
     )
 

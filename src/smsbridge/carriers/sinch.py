@@ -44,7 +44,7 @@ from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, InboundMessage, Receipt, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
 from smsbridge.wire.http import Fetch, Headers, Request, Response, is_at, is_web_address
 from smsbridge.wire.signing import base64_text, hmac_digest, same_text
@@ -672,7 +672,7 @@ def _read_status(report: Mapping[str, Any], told: object, recipient: object) -> 
         return Unrecognized(reason="no_batch_id" if not batch_id else "unknown_status")
     code = _code_of_report(word_at(told, "code"))
     at = text_at(report, "at")
-    failed = status in (Status.FAILED, Status.UNDELIVERED)
+    failed = status in FAILURES
     return Receipt(
         carrier_message_id=batch_id,
         status=status,

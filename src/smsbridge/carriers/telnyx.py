@@ -45,7 +45,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -102,7 +102,6 @@ STATUSES: Final[Mapping[str, Status]] = MappingProxyType(
         "sending_failed": Status.FAILED,
     }
 )
-_FAILED: Final = frozenset({Status.UNDELIVERED, Status.FAILED})
 _RECEIPTS: Final = frozenset({"message.sent", "message.finalized", "message.read"})
 
 # https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
@@ -620,7 +619,7 @@ def _recipients(payload: object, name: str) -> Sequence[object]:
 
 
 def _cause_of(word: str, code: str, text: str) -> Cause | None:
-    if STATUSES.get(word) not in _FAILED:
+    if STATUSES.get(word) not in FAILURES:
         return None
     if code == _BLOCK_RULE and text and not _OF_A_STOP.search(text):
         return Cause.UNREACHABLE

@@ -55,7 +55,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
 from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response, host_and_port
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text, sha256_hex
@@ -1114,7 +1114,7 @@ def _read_place(fields: Mapping[str, str]) -> str:
 
 def _receipt(*, sid: str, word: str, code: str, text: str, part_ref: str, carrier_at_ms: int | None = None) -> Receipt:
     status = STATUSES.get(word, Status.SENT)
-    failed = status in (Status.UNDELIVERED, Status.FAILED)
+    failed = status in FAILURES
     return Receipt(
         carrier_message_id=sid,
         status=status,
@@ -1147,7 +1147,7 @@ def _read_created(answer: Mapping[str, Any], http_status: int) -> SendOutcome:
     return Accepted(
         carrier_message_id=sid,
         status=status,
-        cause=CODES.get(code, NO_MEANING).cause if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=CODES.get(code, NO_MEANING).cause if status in FAILURES else None,
         evidence=_evidence(code, _text(answer.get("error_message")) or word, http_status),
     )
 

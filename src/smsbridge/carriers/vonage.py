@@ -46,7 +46,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.domain.text import clean_text, count_segments
 from smsbridge.wire.encoding import (
     Unreadable,
@@ -741,7 +741,7 @@ def _read_status(fields: Mapping[str, Any]) -> CarrierEvent:
     if word == "rejected" and code and int(code.rpartition(":")[2]) in _ON_THE_WAY:
         status = Status.UNDELIVERED
     unexplained = Cause.CARRIER_OUTAGE if word == "undeliverable" else Cause.UNKNOWN
-    failed = status in (Status.FAILED, Status.UNDELIVERED)
+    failed = status in FAILURES
     return Receipt(
         carrier_message_id=identifier,
         status=status,
@@ -788,7 +788,7 @@ def _read_sms_receipt(fields: Mapping[str, Any]) -> CarrierEvent:
         return Unrecognized(reason="unknown_status")
     if word == "failed" and number in _NEVER_LEFT:
         status = Status.FAILED
-    failed = status in (Status.FAILED, Status.UNDELIVERED)
+    failed = status in FAILURES
     code = f"sms-dlr:{number}" if number not in ("", "0") else ""
     unexplained = Cause.EXPIRED if word == "expired" else Cause.UNKNOWN
     return Receipt(

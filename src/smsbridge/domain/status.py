@@ -60,6 +60,8 @@ MOVES: Final[dict[Move, dict[Status, Status]]] = {
 }
 
 FINAL: Final = frozenset({_D, _U, _F, _C})
+FAILURES: Final = frozenset({_F, _U})
+"""The ends that have a cause."""
 """Nothing of ours happens any more by itself."""
 
 REPORT: Final[dict[Status, Move]] = {

@@ -12,7 +12,7 @@ from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import Attachment, Message, MessageId, Part
 from smsbridge.domain.notices import notice_for
 from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
-from smsbridge.domain.status import REPORT, Status, advance, of_parts
+from smsbridge.domain.status import FAILURES, REPORT, Status, advance, of_parts
 from smsbridge.flows.causes import note_code
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
@@ -162,7 +162,7 @@ def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) 
         return message
     now_ms = bridge.now_ms()
     at_fault = next((part for part in parts if part.status is status and part.cause), None)
-    cause = None if status not in _FAILED else (at_fault and at_fault.cause) or Cause.UNKNOWN
+    cause = None if status not in FAILURES else (at_fault and at_fault.cause) or Cause.UNKNOWN
     settled = replace(
         message,
         status=status,
@@ -219,6 +219,5 @@ def _draw_conclusions(tx: Tx, bridge: Bridge, message: Message) -> None:
         tx.set_opt_out(message.sender, message.contact_number, opted_out=True, at_ms=bridge.now_ms())
 
 
-_FAILED = frozenset({Status.FAILED, Status.UNDELIVERED})
-_STOPPED = _FAILED | {Status.UNCERTAIN}
+_STOPPED = FAILURES | {Status.UNCERTAIN}
 _LEFT = frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED})
