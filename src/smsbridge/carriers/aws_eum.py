@@ -528,7 +528,7 @@ class AwsEum(Carrier):
             return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)
         return Rejected(cause=_cause_of(meaning.cause, exception, answer), evidence=evidence)
 
-    # -- Looking numbers up ------------------------------------------------------------------------------------------
+    # -- Looking things up -------------------------------------------------------------------------------------------
 
     def write_lookup(self, number: str, now_ms: int) -> Request:
         """https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_CarrierLookup.html"""
@@ -594,7 +594,7 @@ class AwsEum(Carrier):
         )
 
 
-# -- What SNS posts --------------------------------------------------------------------------------------------------
+# -- Reading webhooks ------------------------------------------------------------------------------------------------
 
 
 def _read_envelope(request: Request) -> Mapping[str, Any]:
@@ -691,7 +691,7 @@ def _cause_of_event(kind: str, word: str, words: str) -> Cause:
     return next((row.cause for row in rows if row is not None and row.cause is not Cause.UNKNOWN), Cause.UNKNOWN)
 
 
-# -- What the API answers --------------------------------------------------------------------------------------------
+# -- Reading answers -------------------------------------------------------------------------------------------------
 
 _MESSAGE_ID: Final = re.compile(r"[!-~]{1,128}")
 

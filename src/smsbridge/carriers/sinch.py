@@ -534,7 +534,7 @@ class Sinch(Carrier):
             private_hosts=loopback_hosts(self.media_hosts),
         )
 
-    # -- Finding again -----------------------------------------------------------------------------------------------
+    # -- Looking things up -------------------------------------------------------------------------------------------
 
     def write_find(self, query: FindQuery) -> Request:
         """https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/#tag/Batches/operation/ListBatches"""
@@ -564,8 +564,6 @@ class Sinch(Carrier):
         report = read_object(response.body) if response.ok else {}
         receipts = [event for event in _read_summary(report) if isinstance(event, Receipt)]
         return receipts[0] if len(receipts) == 1 and text_at(report, "batch_id") == carrier_message_id else None
-
-    # -- Catching up -------------------------------------------------------------------------------------------------
 
     def write_list(self, query: ListQuery) -> Request:
         """https://developers.sinch.com/docs/sms/api-reference/sms/tag/Inbounds/#tag/Inbounds/operation/ListInboundMessages
