@@ -75,6 +75,10 @@ REQUIRED = {
     "answers.json": {"accepted", "throttled", "wrong_sender", "not_sms_capable", "opted_out", "server_error"},
     "settings_refused.json": {"nothing"},
 }
+EXEMPTIONS = set().union(*REQUIRED.values()) - {"inbound_text", "send_text", "accepted", "unreadable", "nothing"}
+EXEMPTIONS |= {"rotation", "carrier_message_id", "unsigned_url", "unsigned_body", "codes"}
+"""What a carrier may lack with a reason. The last five: a second secret, an id in the answer to a send, a signature of
+anything in the URL, one of anything in the body, and a list of its codes."""
 
 
 @pytest.fixture(autouse=True)
@@ -244,15 +248,22 @@ def test_a_carrier_is_named_after_its_module_and_its_last_line_says_what_it_is(n
 
 @every_carrier
 def test_a_carrier_brings_every_case_or_says_why_it_cannot_have_it(name: str) -> None:
-    exempt = load(name, "account.json")["exempt"]
+    exempt = load(name, "account.json").get("exempt", {})
+    needed = [HERE / name / "account.json", HERE / name / "signer.py", ROOT / "docs/carriers" / f"{name}.md"]
+    needed += [] if "codes" in exempt else [HERE / name / "codes.csv"]
+    lacking = [str(path.relative_to(ROOT)) for path in needed if not path.exists()]
+    for file, required in REQUIRED.items():
+        lacking += [f"{file}: {case}" for case in sorted(required - set(load(name, file)) - set(exempt))]
+    assert not lacking, "lacking:\n" + "\n".join(lacking)
     assert all(len(reason) > 10 for reason in exempt.values())
-    missing = {file: sorted(required - set(load(name, file)) - set(exempt)) for file, required in REQUIRED.items()}
-    assert not any(missing.values()), f"lacking: {missing}"
+    assert set(exempt) <= EXEMPTIONS, "a reason for what nobody asks"
+    assert not [case for file in REQUIRED for case in load(name, file) if case in exempt], "exempt and there"
     abilities = CARRIERS[name].abilities
     for ability, file in (("media", "media"), ("lookup", "lookups"), ("find", "finds"), ("fetch_status", "statuses")):
         assert bool(load(name, f"{file}.json")) == getattr(abilities, ability), (
             f"{file}.json against abilities.{ability}"
         )
+    assert not abilities.media or not exempt.keys() & {"inbound_media", "send_media"}
     assert bool(load(name, "lists.json")) == (abilities.listing != "nothing")
     assert bool(load(name, "list_media.json")) == (abilities.listing == "texts" and abilities.media)
 
@@ -370,6 +381,7 @@ def test_the_named_webhooks_are_what_their_names_say(name: str) -> None:
     }
     assert isinstance(read["inbound_text"][0], InboundMessage)
     assert isinstance(read["unknown_event"][0], Unrecognized)
+    assert "unreadable" in load(name, "webhooks.json")["unreadable"]
     if "inbound_media" not in exempt:
         assert isinstance(read["inbound_media"][0], InboundMessage)
         assert read["inbound_media"][0].media
@@ -402,11 +414,21 @@ _EVERYWHERE = REQUIRED["webhooks.json"]
 
 @pytest.mark.parametrize(("name", "case"), list(webhooks_of_each_kind()))
 def test_one_changed_byte_is_refused(name: str, case: dict[str, Any]) -> None:
-    """Every byte of URL and body once, and every character of the signature, each changed in two ways."""
+    """Every byte of URL and body once, and every character of the signature, each changed in two ways.
+
+    Of some nothing in the URL is signed, or nothing in the body: they say so and why, and that something is.
+    """
     adapter, request = build(name, **case.get("settings", {})), signed_request(name, case)
     verify(adapter, request)
-    accepted = [change for change in _one_byte_changes(request, signer(name).HEADERS) if _is_accepted(adapter, change)]
+    tried = [(change, _is_accepted(adapter, change)) for change in _one_byte_changes(request, signer(name).HEADERS)]
+    accepted = [change for change, is_accepted in tried if is_accepted]
     assert [change for change in accepted if not signer(name).same_meaning(request, change)] == []
+    of_url = [is_accepted for change, is_accepted in tried if change.url != request.url]
+    of_body = [is_accepted for change, is_accepted in tried if change.body != request.body]
+    unsigned = {"unsigned_url"} if all(of_url) else set()
+    unsigned |= {"unsigned_body"} if of_body and all(of_body) else set()
+    assert unsigned <= set(load(name, "account.json")["exempt"])
+    assert len(accepted) < len(tried)
 
 
 def _one_byte_changes(request: Request, headers: tuple[str, ...]) -> Iterator[Request]:
@@ -507,6 +529,23 @@ def test_a_part_becomes_its_request(name: str, case: dict[str, Any]) -> None:
     assert written(request) == case["request"]
     assert request == adapter.write_send(part), "the same in, the same out"
     assert_hidden(name, request)
+
+
+@every_carrier
+def test_the_named_sends_hold_what_is_sent(name: str) -> None:
+    """The words, the recipient, the pictures, and the reference that a receipt can be known by."""
+    sends = {
+        title: (OutboundPart(**_tuples(case["part"])), json.dumps(case["request"]))
+        for title, case in load(name, "sends.json").items()
+        if title in ("send_text", "send_media", "send_text_and_media")
+    }
+    for part, request in sends.values():
+        wanted = (part.text, part.to.removeprefix("+"), part.ref, *part.media_urls)
+        assert [each for each in wanted if json.dumps(each)[1:-1] not in request] == []
+    assert sends["send_text"][0].text
+    if CARRIERS[name].abilities.media:
+        assert sends["send_media"][0].media_urls
+        assert any(part.text and part.media_urls for part, _ in sends.values()), "no picture has words"
 
 
 @pytest.mark.parametrize(("name", "case"), cases("answers.json"))

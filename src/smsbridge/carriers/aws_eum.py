@@ -25,7 +25,16 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.x509.oid import NameOID
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, KeyWanted, code_rows
-from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings, read_switch
+from smsbridge.contracts.settings import (
+    Reader,
+    read_base_url,
+    read_secret,
+    read_settings,
+    read_switch,
+    reader_of_number,
+    reader_of_text,
+    reader_of_word,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
@@ -40,7 +49,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, write_json
 from smsbridge.wire.http import Headers, Request, Response
 from smsbridge.wire.signing import hmac_digest, sha256_hex
@@ -528,7 +537,7 @@ class AwsEum(Carrier):
             return RetryLater(cause=meaning.cause, after_s=after_s, about=meaning.about, evidence=evidence)
         return Rejected(cause=_cause_of(meaning.cause, exception, answer), evidence=evidence)
 
-    # -- Looking numbers up ------------------------------------------------------------------------------------------
+    # -- Looking things up -------------------------------------------------------------------------------------------
 
     def write_lookup(self, number: str, now_ms: int) -> Request:
         """https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_CarrierLookup.html"""
@@ -594,7 +603,7 @@ class AwsEum(Carrier):
         )
 
 
-# -- What SNS posts --------------------------------------------------------------------------------------------------
+# -- Reading webhooks ------------------------------------------------------------------------------------------------
 
 
 def _read_envelope(request: Request) -> Mapping[str, Any]:
@@ -670,9 +679,9 @@ def _read_event(fields: Mapping[str, Any]) -> CarrierEvent:
     is_final, at_ms = value_at(fields, "isFinal"), value_at(fields, "eventTimestamp")
     if is_final is True and word in _HANDED_OVER:
         status = Status.DELIVERED
-    if is_final is False and status in (Status.UNDELIVERED, Status.FAILED):
+    if is_final is False and status in FAILURES:
         status = Status.SENT  # AWS goes on trying
-    failed = status in (Status.UNDELIVERED, Status.FAILED)
+    failed = status in FAILURES
     words = text_at(fields, "messageStatusDescription")
     return Receipt(
         carrier_message_id=sid,
@@ -691,7 +700,7 @@ def _cause_of_event(kind: str, word: str, words: str) -> Cause:
     return next((row.cause for row in rows if row is not None and row.cause is not Cause.UNKNOWN), Cause.UNKNOWN)
 
 
-# -- What the API answers --------------------------------------------------------------------------------------------
+# -- Reading answers -------------------------------------------------------------------------------------------------
 
 _MESSAGE_ID: Final = re.compile(r"[!-~]{1,128}")
 
@@ -761,15 +770,6 @@ def _missing(settings: Mapping[str, Any]) -> Iterable[str]:
     return [f"{key}: is missing; {cure}" for key, cure in _REQUIRED.items() if not settings.get(key)]
 
 
-def _matching(pattern: str, cure: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"does not look like one; {cure}")
-        return value
-
-    return read
-
-
 def _read_topics(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(
         isinstance(each, str) and _TOPIC_ARN.fullmatch(each) for each in value
@@ -780,32 +780,21 @@ def _read_topics(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _read_message_type(value: object) -> str:
-    if value not in ("TRANSACTIONAL", "PROMOTIONAL"):
-        raise ValueError("is neither; give TRANSACTIONAL or PROMOTIONAL")
-    return str(value)
-
-
-def _read_time_to_live(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 5 <= value <= _MAX_TIME_TO_LIVE_S:
-        raise ValueError(f"is out of range; give whole seconds from {_MIN_TIME_TO_LIVE_S} to {_MAX_TIME_TO_LIVE_S}")
-    return value
-
-
 _AWS_NAME: Final = "[A-Za-z0-9_:/-]{1,256}"
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "region": _matching(_REGION.pattern, _REQUIRED["region"]),
-        "access_key_id": _matching(
-            "A[A-Z0-9]{15,127}", "it begins with AKIA; keys that end by themselves (ASIA) are not taken"
+        "region": reader_of_text(_REGION.pattern, _REQUIRED["region"]),
+        "access_key_id": reader_of_text(
+            "A[A-Z0-9]{15,127}",
+            "it begins with AKIA; keys that end by themselves (ASIA) are not taken",
         ),
         "secret_access_key": read_secret,
         "topic_arns": _read_topics,
-        "configuration_set": _matching(_AWS_NAME, "give its name or its ARN"),
-        "protect_configuration": _matching(_AWS_NAME, "give its id, like protect-0123456789abcdef, or its ARN"),
-        "message_type": _read_message_type,
-        "max_price": _matching(r"[0-9]{0,2}\.[0-9]{1,5}", 'give US dollars as a text, like "0.05"'),
-        "time_to_live_s": _read_time_to_live,
+        "configuration_set": reader_of_text(_AWS_NAME, "give its name or its ARN"),
+        "protect_configuration": reader_of_text(_AWS_NAME, "give its id, like protect-0123456789abcdef, or its ARN"),
+        "message_type": reader_of_word("TRANSACTIONAL", "PROMOTIONAL"),
+        "max_price": reader_of_text(r"[0-9]{0,2}\.[0-9]{1,5}", 'give US dollars as a text, like "0.05"'),
+        "time_to_live_s": reader_of_number(_MIN_TIME_TO_LIVE_S, _MAX_TIME_TO_LIVE_S, "seconds"),
         "sha256_only": read_switch,
         "api_url": read_base_url,
     }

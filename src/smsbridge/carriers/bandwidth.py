@@ -29,7 +29,7 @@ from smsbridge.contracts.carrier import (
     code_rows,
     media_types,
 )
-from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings
+from smsbridge.contracts.settings import Reader, read_base_url, read_secret, read_settings, reader_of_text
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature, Unauthenticated
 from smsbridge.domain.events import (
@@ -44,7 +44,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
 from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port
 from smsbridge.wire.signing import basic_authorization, is_one_of
@@ -609,7 +609,7 @@ def _read_inbound(event: object, message: object, message_id: str) -> Iterator[C
     shown = [url for url in urls if not _LAYOUT.search(url)]
     text = text_at(message, "text")
     if not (text or listed) and value_at(message, "content") is not None:
-        yield Unrecognized(reason="rich_content")  # RCS, which is not ours to show
+        yield Ignored(reason="another_channel")  # RCS, which is not ours to show
         return
     yield InboundMessage(
         carrier_message_id=message_id,
@@ -634,7 +634,7 @@ def _read_receipt(event: object, message: object, message_id: str, kind: str) ->
         status=status,
         part_ref=text_at(message, "tag"),
         key=f"{message_id}:{kind}:{text_at(event, 'to')}:{code}",
-        cause=_cause_of(code) if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=_cause_of(code) if status in FAILURES else None,
         evidence=_evidence(code, text_at(event, "description")),
         carrier_at_ms=read_time_ms(text_at(event, "time")),
     )
@@ -715,14 +715,14 @@ def _read_searched(entry: Mapping[str, Any], *, part_ref: str) -> Receipt | None
     status = _SEARCHED.get(word)
     if status is None:
         return None
-    if status in (Status.FAILED, Status.UNDELIVERED) and code:
+    if status in FAILURES and code:
         status = _status_of_failure(code)
     return Receipt(
         carrier_message_id=message_id,
         status=status,
         part_ref=part_ref,
         key=f"{message_id}:{word}:{code}",
-        cause=_cause_of(code) if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=_cause_of(code) if status in FAILURES else None,
         evidence=_evidence(code, word),
     )
 
@@ -760,15 +760,6 @@ _NEEDED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _id_reader(pattern: str, cure: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"does not look like one; {cure}")
-        return value
-
-    return read
-
-
 def _read_user(value: object) -> str:
     user = read_secret(value)
     if ":" in user:
@@ -776,10 +767,11 @@ def _read_user(value: object) -> str:
     return user
 
 
+_ID: Final = "[A-Za-z0-9-]{1,64}"
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "account_id": _id_reader(r"[A-Za-z0-9-]{1,64}", _NEEDED["account_id"]),
-        "application_id": _id_reader(r"[A-Za-z0-9-]{1,64}", _NEEDED["application_id"]),
+        "account_id": reader_of_text(_ID, _NEEDED["account_id"]),
+        "application_id": reader_of_text(_ID, _NEEDED["application_id"]),
         "api_user": _read_user,
         "api_password": read_secret,
         "webhook_user": _read_user,

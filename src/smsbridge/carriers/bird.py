@@ -19,14 +19,22 @@ from urllib.parse import quote, urlencode
 
 from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, FindQuery, code_rows
 from smsbridge.contracts.media import write_guarded_fetch
-from smsbridge.contracts.settings import Reader, read_base_url, read_hosts, read_secret, read_settings
+from smsbridge.contracts.settings import (
+    Reader,
+    read_base_url,
+    read_hosts,
+    read_secret,
+    read_settings,
+    reader_of_text,
+    reader_of_word,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, InboundMessage, Receipt, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
 from smsbridge.domain.phone import read_own_sender
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -423,9 +431,8 @@ class Bird(Carrier):
         """What either API says of a message of ours; None for a state that is not known here."""
         if self._is_messagebird:
             to = next(iter(list_at(message, "recipients", "items")), None)
-            words = {
-                name: word_at(to, name) for name in ("status", "statusReason", "statusErrorCode", "statusDatetime")
-            }
+            names = ("status", "statusReason", "statusErrorCode", "statusDatetime")
+            words = {name.lower(): word_at(to, name) for name in names}
             return _messagebird_receipt(text_at(message, "id"), words, part_ref)
         return _receipt(
             message_id=text_at(message, "id"),
@@ -500,7 +507,11 @@ def _shown(request: Request) -> str:
 
 
 def _fields(request: Request) -> _Fields:
-    """The parameters of a form, a query or a JSON object, a name with all its values."""
+    """The parameters of a form, a query or a JSON object, a name in small letters with all its values.
+
+    What pages call `mediaUrls` and `createdDatetime` has come as `mediaURLs` and `CreatedDatetime`:
+    https://github.com/nyaruka/courier/blob/main/handlers/messagebird/handler_test.go
+    """
     pairs: Sequence[tuple[str, object]]
     if request.method == "GET":
         pairs = read_form(request.url.partition("#")[0].partition("?")[2])
@@ -515,38 +526,45 @@ def _fields(request: Request) -> _Fields:
         pairs = read_form(request.body)
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
-        fields.setdefault(name, []).append(word_at(value))
+        fields.setdefault(name.lower(), []).append(word_at(value))
     return fields
 
 
+_OF_A_NUMBER: Final = ("id", "recipient", "body", "createddatetime")
+_OF_A_SHORT_CODE: Final = ("mid", "shortcode", "message", "receive_datetime")
+"""What each names the id, the number, the words and the time of a text. Those of the other may be there as well."""
+
+
 def _read_messagebird(fields: _Fields) -> CarrierEvent:
-    """Only texts have an originator. A short code has names of its own for everything."""
-    words = {name: values[0] for name, values in fields.items()}
-    message_id = words.get("id") or words.get("mid") or ""
+    """Only texts have an originator. A name that an older form had may come twice: the present form is the last."""
+    words = {name: values[-1] for name, values in fields.items()}
+    ways = _OF_A_NUMBER, _OF_A_SHORT_CODE
+    names = zip(*(reversed(ways) if words.get("shortcode") else ways), strict=True)
+    message_id, to_number, text, at = [words.get(first) or words.get(second, "") for first, second in names]
     if not message_id:
         return Unrecognized(reason="no_message_id")
     if "originator" in words:
         return _inbound(
             message_id=message_id,
             from_number=words["originator"],
-            to_number=words.get("recipient") or words.get("shortcode") or "",
-            text=words.get("body") or words.get("message") or "",
-            media=[InboundMedia(url=url) for url in fields.get("mediaUrls", ())],
-            carrier_at_ms=_read_any_time_ms(words.get("createdDatetime") or words.get("receive_datetime") or ""),
+            to_number=to_number,
+            text=text,
+            media=[InboundMedia(url=url) for url in fields.get("mediaurls", ())],
+            carrier_at_ms=_read_any_time_ms(at),
         )
     receipt = _messagebird_receipt(message_id, words, words.get("reference", ""))
     return receipt or Unrecognized(reason="unknown_status" if "status" in words else "neither_text_nor_report")
 
 
 def _messagebird_receipt(message_id: str, words: Mapping[str, str], part_ref: str) -> Receipt | None:
-    reason, word = words.get("statusReason", ""), words.get("status", "")
+    reason, word = words.get("statusreason", ""), words.get("status", "")
     return _receipt(
         message_id=message_id,
         word=word,
-        codes=(words.get("statusErrorCode", ""), f"reason:{reason}", f"status:{word}"),
+        codes=(words.get("statuserrorcode", ""), f"reason:{reason}", f"status:{word}"),
         text=reason,
         part_ref=part_ref,
-        at=words.get("statusDatetime", ""),
+        at=words.get("statusdatetime", ""),
     )
 
 
@@ -589,7 +607,7 @@ def _receipt(*, message_id: str, word: str, codes: Sequence[str], text: str, par
     status = STATUSES.get(word)
     if status is None or not message_id:
         return None
-    failed = status in (Status.UNDELIVERED, Status.FAILED)
+    failed = status in FAILURES
     code, meaning = _meaning(codes)
     return Receipt(
         carrier_message_id=message_id,
@@ -655,7 +673,7 @@ def _read_sent(answer: Mapping[str, Any], http_status: int) -> SendOutcome:
     if not message_id:
         return Uncertain(reason=f"Bird answered HTTP {http_status} without a message", evidence=evidence)
     status = STATUSES.get(word, Status.SENT)
-    if status not in (Status.UNDELIVERED, Status.FAILED):
+    if status not in FAILURES:
         return Accepted(carrier_message_id=message_id, status=status, evidence=evidence)
     codes = (word_at(to, "statusErrorCode"), *_failure_codes(answer), f"status:{word}")
     code, meaning = _meaning(codes)
@@ -701,18 +719,6 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: is missing; {cure}"
 
 
-def _read_api(value: object) -> str:
-    if isinstance(value, str) and value in API_URLS:
-        return value
-    raise ValueError(f"is no API of Bird's; give {CHANNELS} or {MESSAGEBIRD}")
-
-
-def _read_id(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", value):
-        raise ValueError("does not look like an id; it is digits, letters and dashes, as Bird shows it")
-    return value
-
-
 def _read_number(value: object) -> str:
     try:
         return read_own_sender(value if isinstance(value, str) else "")
@@ -720,14 +726,15 @@ def _read_number(value: object) -> str:
         raise ValueError("is no sender; give a number like +14155550100, or a short code") from None
 
 
+_ID: Final = reader_of_text("[0-9A-Za-z-]{1,64}", "it is digits, letters and dashes, as Bird shows it")
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "access_key": read_secret,
         "signing_key": read_secret,
         "signing_key_secondary": read_secret,
-        "api": _read_api,
-        "workspace_id": _read_id,
-        "channel_id": _read_id,
+        "api": reader_of_word(*API_URLS),
+        "workspace_id": _ID,
+        "channel_id": _ID,
         "number": _read_number,
         "api_url": read_base_url,
         "media_hosts": read_hosts,

@@ -24,7 +24,7 @@ from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMessage, Receipt, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, read_object, word_at, write_form, write_json
 from smsbridge.wire.http import Headers, Request, Response
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of
@@ -392,7 +392,7 @@ class Generic(Carrier):
             return Ignored(reason="status_of_no_interest")
         if not (carrier_id or ref):
             return Unrecognized(reason="no_reference")
-        failed = status in (Status.UNDELIVERED, Status.FAILED)
+        failed = status in FAILURES
         return Receipt(
             carrier_message_id=carrier_id,
             status=status,

@@ -9,7 +9,6 @@ https://www.infobip.com/docs/api. Where it leaves something open, docs/carriers/
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -25,6 +24,8 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_text,
+    reader_of_word,
 )
 from smsbridge.domain.cause import NOT_CAPABLE, Cause
 from smsbridge.domain.errors import BadSignature, Unauthenticated
@@ -32,7 +33,7 @@ from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, Inbound
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -588,7 +589,7 @@ class Infobip(Carrier):
         return Accepted(
             carrier_message_id=message_id,
             status=status,
-            cause=meaning.cause if status in (Status.UNDELIVERED, Status.FAILED) else None,
+            cause=meaning.cause if status in FAILURES else None,
             evidence=evidence,
         )
 
@@ -698,7 +699,7 @@ class Infobip(Carrier):
             status=status,
             part_ref=message_id.removesuffix(_MMS_MARK),
             key=f"{message_id}:{word_at(result, 'status', 'id')}:{word_at(result, 'error', 'id')}",
-            cause=meaning.cause if status in (Status.UNDELIVERED, Status.FAILED) else None,
+            cause=meaning.cause if status in FAILURES else None,
             evidence=_evidence(code, result),
             carrier_at_ms=read_time_ms(text_at(result, "doneAt") or text_at(result, "sentAt")),
         )
@@ -788,36 +789,19 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
         yield "webhook_hmac_header: is missing; give the header that the signature comes in"
 
 
-def _reader_of_one(*words: str) -> Reader:
-    def read(value: object) -> str:
-        if isinstance(value, str) and value in words:
-            return value
-        raise ValueError(f"is not a word that is known here; give one of {', '.join(words)}")
-
-    return read
-
-
-def _read_user(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[!-9;-~]{1,100}", value):
-        raise ValueError("is not a user name; give one without blanks and colons")
-    return value
-
-
-def _read_header(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9-]{1,100}", value):
-        raise ValueError("is not the name of a header; like X-Signature")
-    return value
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "api_key": read_secret,
-        "webhook_auth": _reader_of_one(*_WAYS),
-        "webhook_user": _read_user,
+        "webhook_auth": reader_of_word(*_WAYS),
+        "webhook_user": reader_of_text(
+            "[!-9;-~]{1,100}", "give one without blanks and colons", problem="is not a user name"
+        ),
         "webhook_secret": read_secret,
         "webhook_secret_secondary": read_secret,
-        "webhook_hmac_header": _read_header,
-        "webhook_hmac_algorithm": _reader_of_one(*_HASHES),
+        "webhook_hmac_header": reader_of_text(
+            "[A-Za-z0-9-]{1,100}", "like X-Signature", problem="is not the name of a header"
+        ),
+        "webhook_hmac_algorithm": reader_of_word(*_HASHES),
         "operator_is_delivered": read_switch,
         "api_url": read_base_url,
         "media_hosts": read_hosts,

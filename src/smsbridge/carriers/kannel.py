@@ -17,14 +17,23 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final, Self
 from urllib.parse import unquote_to_bytes
 
-from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning
-from smsbridge.contracts.settings import Reader, read_secret, read_settings, read_url, read_url_secret
+from smsbridge.contracts.carrier import NO_MEANING, Abilities, AccountUrls, Carrier, CodeMeaning, code_rows
+from smsbridge.contracts.settings import (
+    Reader,
+    read_secret,
+    read_settings,
+    read_url,
+    read_url_secret,
+    reader_of_number,
+    reader_of_text,
+    reader_of_word,
+)
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, InboundMessage, Receipt, TextPart, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.domain.text import count_segments
 from smsbridge.wire.encoding import MAX_FORM_FIELDS, Unreadable
 from smsbridge.wire.http import NOT_PROVEN, Headers, Request, Response
@@ -65,201 +74,203 @@ ERROR_TABLES: Final = ("gsm-map", "sinch-cloud")
 # setting `error_codes` says which one holds.
 CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
     {
-        code: CodeMeaning(cause=cause, meaning=meaning, retry=retry)
-        for cause, retry, meanings in (
-            (
-                Cause.SENDER_NOT_OURS,
-                False,
-                {"cs:0x0000000A": "the SMSC does not take this sender"},
-            ),
-            (
-                Cause.SENDER_MISMATCH,
-                False,
-                {
-                    "cs:0x00000048": "the type of the sender's number (source-addr-ton) does not suit the SMSC",
-                    "cs:0x00000049": "the plan of the sender's number (source-addr-npi) does not suit the SMSC",
-                },
-            ),
-            (
-                Cause.INVALID_NUMBER,
-                False,
-                {
-                    "cs:0x0000000B": "the recipient's number is not valid",
-                    "cs:0x00000050": "the type of the recipient's number (dest-addr-ton) does not suit the SMSC",
-                    "cs:0x00000051": "the plan of the recipient's number (dest-addr-npi) does not suit the SMSC",
-                    "gsm-map:1": "nobody has this number",
-                    "gsm-map:5": "the network does not know this subscriber",
-                    "gsm-map:9": "the network does not serve this subscriber",
-                    "sinch-cloud:1": "nobody has this number",
-                    "sinch-cloud:2": "nobody has this number; it may have been ported",
-                },
-            ),
-            (
-                Cause.NOT_MOBILE,
-                False,
-                {
-                    "gsm-map:11": "the subscriber has no text service",
-                    "gsm-map:12": "the network does not serve this phone",
-                    "gsm-map:21": "the subscriber's network does not offer this",
-                    "sinch-cloud:10": "no mobile number, or no way to it",
-                    "sinch-cloud:11": "the subscriber has no text service",
-                    "sinch-cloud:12": "the network does not serve this phone",
-                    "sinch-cloud:21": "the subscriber's network does not offer this",
-                    "sinch-cloud:32": "the device takes no texts",
-                },
-            ),
-            (
-                Cause.UNREACHABLE,
-                False,
-                {
-                    "cs:0x000000FE": "the text could not be delivered",
-                    "gsm-map:6": "the phone is off or out of reach",
-                    "gsm-map:27": "the phone is off or out of reach",
-                    "gsm-map:32": "the phone did not take the text",
-                    "sinch-cloud:5": "the network does not see this subscriber",
-                    "sinch-cloud:27": "the phone is off or out of reach",
-                    "sinch-cloud:28": "the phone does not answer the network",
-                    "sinch-cloud:29": "the phone is not in the network",
-                    "sinch-cloud:33": "the phone's memory is full",
-                    "sinch-cloud:40": "the phone's memory is full",
-                },
-            ),
-            (Cause.EXPIRED, False, {"stat:EXPIRED": "it could not be delivered in the time it was given"}),
-            (
-                Cause.BLOCKED,
-                False,
-                {
-                    "cs:0x00000101": "the SMSC may not send this here",
-                    "stat:REJECTD": "the SMSC or the network refused it",
-                    "gsm-map:13": "the subscriber's line is barred",
-                    "sinch-cloud:13": "the subscriber's line is barred",
-                    "sinch-cloud:300": "screened or blocked",
-                },
-            ),
-            (Cause.FILTERED, False, {"sinch-cloud:9": "the network filtered it, or does not serve the subscriber"}),
-            (
-                Cause.CONTENT_REJECTED,
-                False,
-                {
-                    "cs:0x00000001": "the text is too long for one message",
-                    "cs:0x00000043": "the SMSC takes no messages of this form: headers for long texts, perhaps",
-                    "cs:0x00000066": "the far end refused the message",
-                    "cs:0x00000104": "the SMSC does not take this alphabet",
-                    "sinch-cloud:301": "the carrier could not read it",
-                },
-            ),
-            (
-                Cause.RATE_LIMITED,
-                True,
-                {
-                    "cs:0x00000058": "too fast for the SMSC",
-                    "sinch-cloud:999": "the carrier is congested",
-                },
-            ),
-            (Cause.QUEUE_FULL, True, {"cs:0x00000014": "the SMSC's queue is full"}),
-            (
-                Cause.AUTH,
-                False,
-                {
-                    "cs:0x0000000D": "Kannel could not bind to the SMSC",
-                    "cs:0x0000000E": "Kannel's password (smsc-password) is wrong",
-                    "cs:0x0000000F": "Kannel's name (smsc-username) is wrong",
-                    "cs:0x00000053": "Kannel's system-type is wrong",
-                },
-            ),
-            (
-                Cause.PERMISSION_OR_REGION,
-                False,
-                {
-                    "cs:0x00000100": "Kannel's account at the SMSC may not use this service",
-                    "cs:0x00000103": "Kannel's account at the SMSC was denied this service",
-                },
-            ),
-            (
-                Cause.CARRIER_OUTAGE,
-                True,
-                {
-                    "cs:0x00000008": "the SMSC has a fault",
-                    "cs:0x00000064": "the far end cannot take it now",
-                    "cs:0x00000102": "the service is not to be had now",
-                    "gsm-map:31": "the phone is busy with another text",
-                    "gsm-map:34": "the network has a fault",
-                    "sinch-cloud:30": "the network's controlling centre failed",
-                    "sinch-cloud:31": "the phone is busy with another text",
-                    "sinch-cloud:34": "the network has a fault",
-                    "sinch-cloud:37": "the network has a fault",
-                    "sinch-cloud:140": "no connection inside the network",
-                    "sinch-cloud:160": "a connection inside the network broke",
-                    "sinch-cloud:201": "the network broke it off",
-                    "sinch-cloud:202": "the far network broke it off",
-                    "sinch-cloud:203": "the network did not answer in time",
-                    "sinch-cloud:205": "the network did not answer in time",
-                    "sinch-cloud:207": "the network called it off",
-                    "sinch-cloud:303": "the carrier has a fault and has given up",
-                },
-            ),
-            (
-                Cause.CARRIER_OUTAGE,
-                False,
-                {
-                    "cs:0x00000004": "Kannel was not bound to the SMSC",
-                    "cs:0x00000005": "Kannel was still bound from before",
-                    "sinch-cloud:35": "the network missed something",
-                    "sinch-cloud:36": "the network met something unexpected",
-                    "sinch-cloud:38": "the network missed something",
-                    "sinch-cloud:39": "the network met something unexpected",
-                    "sinch-cloud:200": "the network's answer could not be read",
-                    "sinch-cloud:302": "the carrier has a fault and tries again by itself",
-                    "sinch-cloud:304": "the carrier lost its way and tries again by itself",
-                },
-            ),
-            (
-                Cause.UNKNOWN,
-                False,
-                {
-                    "cs:0x00000002": "the SMSC could not read Kannel's request: its length",
-                    "cs:0x00000003": "the SMSC could not read Kannel's request: its command",
-                    "cs:0x00000006": "the priority is not taken",
-                    "cs:0x00000007": "the wish for receipts is not taken",
-                    "cs:0x0000000C": "the SMSC does not know that message",
-                    "cs:0x00000011": "cancelling failed",
-                    "cs:0x00000013": "replacing failed",
-                    "cs:0x00000015": "the service type is not taken",
-                    "cs:0x00000033": "the number of recipients is not taken",
-                    "cs:0x00000034": "the SMSC does not know that list of recipients",
-                    "cs:0x00000040": "the kind of recipient is not taken",
-                    "cs:0x00000042": "replacing is not taken",
-                    "cs:0x00000044": "the SMSC cannot send to that list",
-                    "cs:0x00000045": "the SMSC did not take it: often no way, no credit, or blocked",
-                    "cs:0x00000054": "the wish to replace is not taken",
-                    "cs:0x00000055": "the number of messages is not taken",
-                    "cs:0x00000061": "the time to send at is not taken",
-                    "cs:0x00000062": "the validity is not taken",
-                    "cs:0x00000063": "the SMSC has no such prepared message",
-                    "cs:0x00000065": "the far end will never take it",
-                    "cs:0x00000067": "asking for the state failed",
-                    "cs:0x000000C0": "the optional fields could not be read",
-                    "cs:0x000000C1": "an optional field is not allowed",
-                    "cs:0x000000C2": "an optional field has the wrong length",
-                    "cs:0x000000C3": "an optional field is missing",
-                    "cs:0x000000C4": "an optional field has a value that is not taken",
-                    "cs:0x000000FF": "the SMSC does not say why",
-                    "cs:0x00000400-0x000004FF": "a code of this SMSC's own; its manual tells",
-                    "stat:DELETED": "somebody deleted it at the SMSC",
-                    "stat:UNDELIV": "it could not be delivered; err: says why, in the SMSC's own numbers",
-                    "stat:UNKNOWN": "the SMSC lost track of it",
-                    "sinch-cloud:6": "what became of it is not known",
-                    "sinch-cloud:69": "it could not be delivered",
-                    "sinch-cloud:206": "the subscriber's network refused it",
-                    "sinch-cloud:305": "the carrier lost its way and has given up",
-                },
-            ),
-        )
-        for code, meaning in meanings.items()
+        **code_rows(
+            Cause.SENDER_NOT_OURS,
+            {
+                "cs:0x0000000A": "the SMSC does not take this sender",
+            },
+        ),
+        **code_rows(
+            Cause.SENDER_MISMATCH,
+            {
+                "cs:0x00000048": "the type of the sender's number (source-addr-ton) does not suit the SMSC",
+                "cs:0x00000049": "the plan of the sender's number (source-addr-npi) does not suit the SMSC",
+            },
+        ),
+        **code_rows(
+            Cause.INVALID_NUMBER,
+            {
+                "cs:0x0000000B": "the recipient's number is not valid",
+                "cs:0x00000050": "the type of the recipient's number (dest-addr-ton) does not suit the SMSC",
+                "cs:0x00000051": "the plan of the recipient's number (dest-addr-npi) does not suit the SMSC",
+                "gsm-map:1": "nobody has this number",
+                "gsm-map:5": "the network does not know this subscriber",
+                "gsm-map:9": "the network does not serve this subscriber",
+                "sinch-cloud:1": "nobody has this number",
+                "sinch-cloud:2": "nobody has this number; it may have been ported",
+            },
+        ),
+        **code_rows(
+            Cause.NOT_MOBILE,
+            {
+                "gsm-map:11": "the subscriber has no text service",
+                "gsm-map:12": "the network does not serve this phone",
+                "gsm-map:21": "the subscriber's network does not offer this",
+                "sinch-cloud:10": "no mobile number, or no way to it",
+                "sinch-cloud:11": "the subscriber has no text service",
+                "sinch-cloud:12": "the network does not serve this phone",
+                "sinch-cloud:21": "the subscriber's network does not offer this",
+                "sinch-cloud:32": "the device takes no texts",
+            },
+        ),
+        **code_rows(
+            Cause.UNREACHABLE,
+            {
+                "cs:0x000000FE": "the text could not be delivered",
+                "gsm-map:6": "the phone is off or out of reach",
+                "gsm-map:27": "the phone is off or out of reach",
+                "gsm-map:32": "the phone did not take the text",
+                "sinch-cloud:5": "the network does not see this subscriber",
+                "sinch-cloud:27": "the phone is off or out of reach",
+                "sinch-cloud:28": "the phone does not answer the network",
+                "sinch-cloud:29": "the phone is not in the network",
+                "sinch-cloud:33": "the phone's memory is full",
+                "sinch-cloud:40": "the phone's memory is full",
+            },
+        ),
+        **code_rows(
+            Cause.EXPIRED,
+            {
+                "stat:EXPIRED": "it could not be delivered in the time it was given",
+            },
+        ),
+        **code_rows(
+            Cause.BLOCKED,
+            {
+                "cs:0x00000101": "the SMSC may not send this here",
+                "stat:REJECTD": "the SMSC or the network refused it",
+                "gsm-map:13": "the subscriber's line is barred",
+                "sinch-cloud:13": "the subscriber's line is barred",
+                "sinch-cloud:300": "screened or blocked",
+            },
+        ),
+        **code_rows(
+            Cause.FILTERED,
+            {
+                "sinch-cloud:9": "the network filtered it, or does not serve the subscriber",
+            },
+        ),
+        **code_rows(
+            Cause.CONTENT_REJECTED,
+            {
+                "cs:0x00000001": "the text is too long for one message",
+                "cs:0x00000043": "the SMSC takes no messages of this form: headers for long texts, perhaps",
+                "cs:0x00000066": "the far end refused the message",
+                "cs:0x00000104": "the SMSC does not take this alphabet",
+                "sinch-cloud:301": "the carrier could not read it",
+            },
+        ),
+        **code_rows(
+            Cause.RATE_LIMITED,
+            {
+                "cs:0x00000058": "too fast for the SMSC",
+                "sinch-cloud:999": "the carrier is congested",
+            },
+            retry=True,
+        ),
+        **code_rows(
+            Cause.QUEUE_FULL,
+            {
+                "cs:0x00000014": "the SMSC's queue is full",
+            },
+            retry=True,
+        ),
+        **code_rows(
+            Cause.AUTH,
+            {
+                "cs:0x0000000D": "Kannel could not bind to the SMSC",
+                "cs:0x0000000E": "Kannel's password (smsc-password) is wrong",
+                "cs:0x0000000F": "Kannel's name (smsc-username) is wrong",
+                "cs:0x00000053": "Kannel's system-type is wrong",
+            },
+        ),
+        **code_rows(
+            Cause.PERMISSION_OR_REGION,
+            {
+                "cs:0x00000100": "Kannel's account at the SMSC may not use this service",
+                "cs:0x00000103": "Kannel's account at the SMSC was denied this service",
+            },
+        ),
+        **code_rows(
+            Cause.CARRIER_OUTAGE,
+            {
+                "cs:0x00000008": "the SMSC has a fault",
+                "cs:0x00000064": "the far end cannot take it now",
+                "cs:0x00000102": "the service is not to be had now",
+                "gsm-map:31": "the phone is busy with another text",
+                "gsm-map:34": "the network has a fault",
+                "sinch-cloud:30": "the network's controlling centre failed",
+                "sinch-cloud:31": "the phone is busy with another text",
+                "sinch-cloud:34": "the network has a fault",
+                "sinch-cloud:37": "the network has a fault",
+                "sinch-cloud:140": "no connection inside the network",
+                "sinch-cloud:160": "a connection inside the network broke",
+                "sinch-cloud:201": "the network broke it off",
+                "sinch-cloud:202": "the far network broke it off",
+                "sinch-cloud:203": "the network did not answer in time",
+                "sinch-cloud:205": "the network did not answer in time",
+                "sinch-cloud:207": "the network called it off",
+                "sinch-cloud:303": "the carrier has a fault and has given up",
+            },
+            retry=True,
+        ),
+        **code_rows(
+            Cause.CARRIER_OUTAGE,
+            {
+                "cs:0x00000004": "Kannel was not bound to the SMSC",
+                "cs:0x00000005": "Kannel was still bound from before",
+                "sinch-cloud:35": "the network missed something",
+                "sinch-cloud:36": "the network met something unexpected",
+                "sinch-cloud:38": "the network missed something",
+                "sinch-cloud:39": "the network met something unexpected",
+                "sinch-cloud:200": "the network's answer could not be read",
+                "sinch-cloud:302": "the carrier has a fault and tries again by itself",
+                "sinch-cloud:304": "the carrier lost its way and tries again by itself",
+            },
+        ),
+        **code_rows(
+            Cause.UNKNOWN,
+            {
+                "cs:0x00000002": "the SMSC could not read Kannel's request: its length",
+                "cs:0x00000003": "the SMSC could not read Kannel's request: its command",
+                "cs:0x00000006": "the priority is not taken",
+                "cs:0x00000007": "the wish for receipts is not taken",
+                "cs:0x0000000C": "the SMSC does not know that message",
+                "cs:0x00000011": "cancelling failed",
+                "cs:0x00000013": "replacing failed",
+                "cs:0x00000015": "the service type is not taken",
+                "cs:0x00000033": "the number of recipients is not taken",
+                "cs:0x00000034": "the SMSC does not know that list of recipients",
+                "cs:0x00000040": "the kind of recipient is not taken",
+                "cs:0x00000042": "replacing is not taken",
+                "cs:0x00000044": "the SMSC cannot send to that list",
+                "cs:0x00000045": "the SMSC did not take it: often no way, no credit, or blocked",
+                "cs:0x00000054": "the wish to replace is not taken",
+                "cs:0x00000055": "the number of messages is not taken",
+                "cs:0x00000061": "the time to send at is not taken",
+                "cs:0x00000062": "the validity is not taken",
+                "cs:0x00000063": "the SMSC has no such prepared message",
+                "cs:0x00000065": "the far end will never take it",
+                "cs:0x00000067": "asking for the state failed",
+                "cs:0x000000C0": "the optional fields could not be read",
+                "cs:0x000000C1": "an optional field is not allowed",
+                "cs:0x000000C2": "an optional field has the wrong length",
+                "cs:0x000000C3": "an optional field is missing",
+                "cs:0x000000C4": "an optional field has a value that is not taken",
+                "cs:0x000000FF": "the SMSC does not say why",
+                "cs:0x00000400-0x000004FF": "a code of this SMSC's own; its manual tells",
+                "stat:DELETED": "somebody deleted it at the SMSC",
+                "stat:UNDELIV": "it could not be delivered; err: says why, in the SMSC's own numbers",
+                "stat:UNKNOWN": "the SMSC lost track of it",
+                "sinch-cloud:6": "what became of it is not known",
+                "sinch-cloud:69": "it could not be delivered",
+                "sinch-cloud:206": "the subscriber's network refused it",
+                "sinch-cloud:305": "the carrier lost its way and has given up",
+            },
+        ),
     }
 )
 _VENDOR_CODES: Final = "cs:0x00000400-0x000004FF"
-_UNKNOWN_MEANING: Final = CodeMeaning(cause=Cause.UNKNOWN, meaning="not in the table")
 
 # What smsbox answers in words, by how it begins (smsbox.c: smsbox_req_handle, smsbox_sendsms_post).
 _REFUSALS: Final[Mapping[str, Cause]] = MappingProxyType(
@@ -408,7 +419,7 @@ class Kannel(Carrier):
             return Unrecognized(reason="no_reference")
         said = _word(fields, "answer")
         code = _read_code(said, self.error_codes)
-        failed = status in (Status.UNDELIVERED, Status.FAILED)
+        failed = status in FAILURES
         return Receipt(
             carrier_message_id=carrier_id,
             status=status,
@@ -506,7 +517,7 @@ def _read_code(said: str, error_table: str) -> str:
 def _meaning_of(code: str) -> CodeMeaning:
     if code.startswith("cs:0x000004"):
         return CODES[_VENDOR_CODES]
-    return CODES.get(code, _UNKNOWN_MEANING)
+    return CODES.get(code, NO_MEANING)
 
 
 # -- Settings --------------------------------------------------------------------------------------------------------
@@ -525,34 +536,17 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: is missing; {cure}"
 
 
-def _read_name(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,64}", value):
-        raise ValueError("is no name without blanks; give it as it stands in kannel.conf")
-    return value
-
-
-def _read_validity(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_VALIDITY_MIN:
-        raise ValueError(f"is out of range; give whole minutes from 1 to {_MAX_VALIDITY_MIN}")
-    return value
-
-
-def _read_error_codes(value: object) -> str:
-    if value not in ERROR_TABLES:
-        raise ValueError(f"is no table that is known; give one of {', '.join(ERROR_TABLES)}, or leave it out")
-    return str(value)
-
-
+_NAME: Final = reader_of_text("[!-~]{1,64}", "give it as it stands in kannel.conf", problem="is no name without blanks")
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "url": read_url,
-        "username": _read_name,
+        "username": _NAME,
         "password": read_secret,
         "webhook_secret": read_url_secret,
         "webhook_secret_secondary": read_url_secret,
-        "smsc": _read_name,
-        "validity_min": _read_validity,
-        "error_codes": _read_error_codes,
+        "smsc": _NAME,
+        "validity_min": reader_of_number(1, _MAX_VALIDITY_MIN, "minutes"),
+        "error_codes": reader_of_word(*ERROR_TABLES),
     }
 )
 

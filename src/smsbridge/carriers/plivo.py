@@ -36,11 +36,14 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_number,
+    reader_of_text,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
     CarrierEvent,
+    Ignored,
     InboundMedia,
     InboundMessage,
     OptOutKind,
@@ -51,7 +54,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -93,7 +96,6 @@ STATUSES: Final[Mapping[str, Status]] = MappingProxyType(
         "rejected": Status.FAILED,  # of old
     }
 )
-_FAILED: Final = frozenset({Status.UNDELIVERED, Status.FAILED})
 
 # https://docs.plivo.com/docs/messaging/api/message/handling-incoming
 _OPT_OUTS: Final[Mapping[str, OptOutKind]] = MappingProxyType(
@@ -429,7 +431,7 @@ class Plivo(Carrier):
 
     def _read_fields(self, fields: Mapping[str, str], url: str) -> CarrierEvent:
         if fields.get("Type", "sms").lower() not in ("sms", "mms", ""):
-            return Unrecognized(reason="another_channel")
+            return Ignored(reason="another_channel")
         message_id = fields.get("MessageUUID", "")
         if not message_id:
             return Unrecognized(reason="no_message_uuid")
@@ -441,7 +443,7 @@ class Plivo(Carrier):
                 code=_read_code(fields.get("ErrorCode", "")),
                 part_ref=self._read_ref(url),
             )
-        if not fields.keys().isdisjoint(_ONLY_IN_TEXTS):
+        if not fields.keys().isdisjoint(_ONLY_IN_TEXTS) or any(map(_MEDIA_NAME.fullmatch, fields)):
             return _read_inbound(message_id, fields)
         return Unrecognized(reason="unknown_status" if word else "unknown_event")
 
@@ -508,13 +510,15 @@ def _read_inbound(message_id: str, fields: Mapping[str, str]) -> CarrierEvent:
     media = tuple(InboundMedia(url=url) for _, url in numbered if url)
     announced = fields.get("MediaCount", "")
     count = min(int(announced), _MAX_MEDIA) if re.fullmatch("[0-9]{1,9}", announced) else 0
+    # An MMS has a code when Plivo could not take it in whole.
+    is_broken = bool(_read_code(fields.get("ErrorCode", "")))
     return InboundMessage(
         carrier_message_id=message_id,
         from_number=fields.get("From", ""),
         to_number=fields["To"],
         text=fields.get("Text") or fields.get("Body", ""),
         media=media,
-        media_missing=max(max(count, len(numbered)) - len(media), 0),
+        media_missing=max(max(count, len(numbered)) - len(media), int(is_broken)),
         opt_out=_OPT_OUTS.get(fields.get("MessageIntent", "").lower()),
     )
 
@@ -526,7 +530,7 @@ def _receipt(*, message_id: str, word: str, code: str, part_ref: str) -> Receipt
         status=status,
         part_ref=part_ref,
         key=f"{message_id}:{word}:{code}",
-        cause=CODES.get(code, NO_MEANING).cause if status in _FAILED else None,
+        cause=CODES.get(code, NO_MEANING).cause if status in FAILURES else None,
         evidence=Evidence(code=code, text=word),
     )
 
@@ -611,32 +615,17 @@ _REQUIRED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _read_auth_id(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch("(MA|SA)[0-9A-Z]{18}", value):
-        raise ValueError("does not look like one; " + _REQUIRED["auth_id"])
-    return value
-
-
-def _read_powerpack(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F-]{36}", value):
-        raise ValueError("does not look like one; give the 36 characters that the console shows as Powerpack UUID")
-    return value
-
-
-def _read_expiry(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in _EXPIRY_S:
-        raise ValueError(f"is out of range; give whole seconds from {_EXPIRY_S[0]} to {_EXPIRY_S[-1]}")
-    return value
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "auth_id": _read_auth_id,
+        "auth_id": reader_of_text("(MA|SA)[0-9A-Z]{18}", _REQUIRED["auth_id"]),
         "auth_token": read_secret,
         "auth_token_secondary": read_secret,
         "v3_only": read_switch,
-        "powerpack_uuid": _read_powerpack,
-        "message_expiry_s": _read_expiry,
+        "powerpack_uuid": reader_of_text(
+            "[0-9a-fA-F-]{36}",
+            "give the 36 characters that the console shows as Powerpack UUID",
+        ),
+        "message_expiry_s": reader_of_number(_EXPIRY_S[0], _EXPIRY_S[-1], "seconds"),
         "media_credentials": read_switch,
         "media_hosts": read_hosts,
         "api_url": read_base_url,

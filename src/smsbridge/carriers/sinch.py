@@ -36,13 +36,15 @@ from smsbridge.contracts.settings import (
     read_hosts,
     read_secret,
     read_settings,
+    reader_of_text,
+    reader_of_word,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMedia, InboundMessage, Receipt, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
 from smsbridge.wire.http import Fetch, Headers, Request, Response, is_at, is_web_address
 from smsbridge.wire.signing import base64_text, hmac_digest, is_one_of
@@ -538,7 +540,7 @@ class Sinch(Carrier):
             private_hosts=loopback_hosts(self.media_hosts),
         )
 
-    # -- Finding again -----------------------------------------------------------------------------------------------
+    # -- Looking things up -------------------------------------------------------------------------------------------
 
     def write_find(self, query: FindQuery) -> Request:
         """https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/#tag/Batches/operation/ListBatches"""
@@ -568,8 +570,6 @@ class Sinch(Carrier):
         report = read_object(response.body) if response.ok else {}
         receipts = [event for event in _read_summary(report) if isinstance(event, Receipt)]
         return receipts[0] if len(receipts) == 1 and text_at(report, "batch_id") == carrier_message_id else None
-
-    # -- Catching up -------------------------------------------------------------------------------------------------
 
     def write_list(self, query: ListQuery) -> Request:
         """https://developers.sinch.com/docs/sms/api-reference/sms/tag/Inbounds/#tag/Inbounds/operation/ListInboundMessages
@@ -676,7 +676,7 @@ def _read_status(report: Mapping[str, Any], told: object, recipient: object) -> 
         return Unrecognized(reason="no_batch_id" if not batch_id else "unknown_status")
     code = _code_of_report(word_at(told, "code"))
     at = text_at(report, "at")
-    failed = status in (Status.FAILED, Status.UNDELIVERED)
+    failed = status in FAILURES
     return Receipt(
         carrier_message_id=batch_id,
         status=status,
@@ -764,25 +764,13 @@ _NEEDED: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def _read_plan(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
-        raise ValueError(f"does not look like one; {_NEEDED['service_plan_id']}")
-    return value
-
-
-def _read_region(value: object) -> str:
-    if value not in REGIONS:
-        raise ValueError(f"is no region; give one of {', '.join(REGIONS)}")
-    return str(value)
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
-        "service_plan_id": _read_plan,
+        "service_plan_id": reader_of_text("[A-Za-z0-9_-]{1,64}", _NEEDED["service_plan_id"]),
         "api_token": read_secret,
         "webhook_secret": read_secret,
         "webhook_secret_secondary": read_secret,
-        "region": _read_region,
+        "region": reader_of_word(*REGIONS),
         "api_url": read_base_url,
         "media_hosts": read_hosts,
     }

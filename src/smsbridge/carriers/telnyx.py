@@ -29,6 +29,7 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_text,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -44,7 +45,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,
@@ -70,7 +71,9 @@ from smsbridge.wire.signing import base64_text
 from smsbridge.wire.times import MAX_RETRY_AFTER_S, read_retry_after_s, read_time_ms
 
 API_URL: Final = "https://api.telnyx.com"
-MEDIA_HOSTS: Final = ("*.telnyx.com", "*.telnyxstorage.com")
+# The storage has two names, of which the newer is in what https://developers.telnyx.com/docs/messaging/messages/receiving-rcs-webhooks
+# shows of files that came.
+MEDIA_HOSTS: Final = ("*.telnyx.com", "*.telnyxstorage.com", "*.telnyxcloudstorage.com")
 
 # https://developers.telnyx.com/docs/messaging/messages/mms-transcoding
 MEDIA_TYPES: Final = media_types(
@@ -97,7 +100,6 @@ STATUSES: Final[Mapping[str, Status]] = MappingProxyType(
         "sending_failed": Status.FAILED,
     }
 )
-_FAILED: Final = frozenset({Status.UNDELIVERED, Status.FAILED})
 _RECEIPTS: Final = frozenset({"message.sent", "message.finalized", "message.read"})
 
 # https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
@@ -539,7 +541,7 @@ def _is_signed(given: str, signed: bytes, public_key: str) -> bool:
 
 def _read_inbound(payload: object, *, occurred_at: str) -> Sequence[CarrierEvent]:
     if text_at(payload, "type") not in ("SMS", "MMS", ""):
-        return [Unrecognized(reason="another_channel")]
+        return [Ignored(reason="another_channel")]
     message_id = _read_id(payload)
     recipients = _recipients(payload, "to")
     # To a group the number that this webhook is for is the one whose status says so.
@@ -617,7 +619,7 @@ def _recipients(payload: object, name: str) -> Sequence[object]:
 
 
 def _cause_of(word: str, code: str, text: str) -> Cause | None:
-    if STATUSES.get(word) not in _FAILED:
+    if STATUSES.get(word) not in FAILURES:
         return None
     if code == _BLOCK_RULE and text and not _OF_A_STOP.search(text):
         return Cause.UNREACHABLE
@@ -699,12 +701,6 @@ def _read_public_key(value: object) -> str:
     return text
 
 
-def _read_profile(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F-]{36}", value):
-        raise ValueError("does not look like one; give the 36 characters that the portal shows as Profile ID")
-    return value
-
-
 def _read_failover(value: object) -> str:
     if not isinstance(value, str) or not is_web_address(value) or urlsplit(value).query:
         raise ValueError(f"is not where a bridge takes webhooks; it {NO_WEB_ADDRESS}")
@@ -716,7 +712,9 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "api_key": read_secret,
         "public_key": _read_public_key,
         "public_key_secondary": _read_public_key,
-        "messaging_profile_id": _read_profile,
+        "messaging_profile_id": reader_of_text(
+            "[0-9a-fA-F-]{36}", "give the 36 characters that the portal shows as Profile ID"
+        ),
         "failover_url": _read_failover,
         "media_credentials": read_switch,
         "media_hosts": read_hosts,

@@ -39,6 +39,7 @@ from smsbridge.contracts.settings import (
     read_secret,
     read_settings,
     read_switch,
+    reader_of_number,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -54,7 +55,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, write_form
 from smsbridge.wire.http import NOT_PROVEN, Fetch, Headers, Request, Response, host_and_port
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, same_text, sha256_hex
@@ -1121,7 +1122,7 @@ def _read_place(fields: Mapping[str, str]) -> str:
 
 def _receipt(*, sid: str, word: str, code: str, text: str, part_ref: str, carrier_at_ms: int | None = None) -> Receipt:
     status = STATUSES.get(word, Status.SENT)
-    failed = status in (Status.UNDELIVERED, Status.FAILED)
+    failed = status in FAILURES
     return Receipt(
         carrier_message_id=sid,
         status=status,
@@ -1154,7 +1155,7 @@ def _read_created(answer: Mapping[str, Any], http_status: int) -> SendOutcome:
     return Accepted(
         carrier_message_id=sid,
         status=status,
-        cause=CODES.get(code, NO_MEANING).cause if status in (Status.FAILED, Status.UNDELIVERED) else None,
+        cause=CODES.get(code, NO_MEANING).cause if status in FAILURES else None,
         evidence=_evidence(code, _text(answer.get("error_message")) or word, http_status),
     )
 
@@ -1338,12 +1339,6 @@ def _read_accounts(value: object) -> dict[str, str]:
     return {sid: read_secret(token) if token else "" for sid, token in tokens.items()}
 
 
-def _read_validity(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MAX_VALIDITY_S:
-        raise ValueError(f"is out of range; give whole seconds from 1 to {_MAX_VALIDITY_S}")
-    return value
-
-
 _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
     {
         "account_sid": _sid_reader("AC"),
@@ -1354,7 +1349,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "api_secret": read_secret,
         "also_accounts": _read_accounts,
         "messaging_service_sid": _sid_reader("MG"),
-        "validity_period_s": _read_validity,
+        "validity_period_s": reader_of_number(1, _MAX_VALIDITY_S, "seconds"),
         "smart_encoded": read_switch,
         "api_url": read_base_url,
         "lookup_url": read_base_url,

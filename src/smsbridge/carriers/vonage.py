@@ -30,6 +30,7 @@ from smsbridge.contracts.settings import (
     read_hosts,
     read_secret,
     read_settings,
+    reader_of_word,
 )
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
@@ -45,7 +46,7 @@ from smsbridge.domain.events import (
 from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
-from smsbridge.domain.status import Status
+from smsbridge.domain.status import FAILURES, Status
 from smsbridge.domain.text import clean_text, count_segments
 from smsbridge.wire.encoding import (
     Unreadable,
@@ -551,7 +552,7 @@ class Vonage(Carrier):
         if isinstance(fields.get("to"), Mapping):
             return Unrecognized(reason="version_0_1")
         if _words(fields, "channel") not in ("sms", "mms"):
-            return Ignored(reason="other_channel")
+            return Ignored(reason="another_channel")
         if not (identifier and _words(fields, "from") and _words(fields, "to")):
             return Unrecognized(reason="no_message_id_or_number")
         files = _listed_files(fields)
@@ -745,7 +746,7 @@ def _read_status(fields: Mapping[str, Any]) -> CarrierEvent:
     if isinstance(fields.get("to"), Mapping):
         return Unrecognized(reason="version_0_1")
     if _words(fields, "channel") not in ("sms", "mms"):
-        return Ignored(reason="other_channel")
+        return Ignored(reason="another_channel")
     if not identifier or status is None:
         return Unrecognized(reason="unknown_status")
     error = value_at(fields, "error")
@@ -753,7 +754,7 @@ def _read_status(fields: Mapping[str, Any]) -> CarrierEvent:
     if word == "rejected" and code and int(code.rpartition(":")[2]) in _ON_THE_WAY:
         status = Status.UNDELIVERED
     unexplained = Cause.CARRIER_OUTAGE if word == "undeliverable" else Cause.UNKNOWN
-    failed = status in (Status.FAILED, Status.UNDELIVERED)
+    failed = status in FAILURES
     return Receipt(
         carrier_message_id=identifier,
         status=status,
@@ -800,7 +801,7 @@ def _read_sms_receipt(fields: Mapping[str, Any]) -> CarrierEvent:
         return Unrecognized(reason="unknown_status")
     if word == "failed" and number in _NEVER_LEFT:
         status = Status.FAILED
-    failed = status in (Status.FAILED, Status.UNDELIVERED)
+    failed = status in FAILURES
     code = f"sms-dlr:{number}" if number not in ("", "0") else ""
     unexplained = Cause.EXPIRED if word == "expired" else Cause.UNKNOWN
     return Receipt(
@@ -886,15 +887,6 @@ def _missing(settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{other}: is missing while {key} is there; give both or neither"
 
 
-def _choice(*words: str) -> Reader:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError(f"is not taken; give one of {', '.join(words)}")
-        return value
-
-    return read
-
-
 def _read_private_key(value: object) -> rsa.RSAPrivateKey:
     cure = "give the file private.key of the application (private_key_file = ...)"
     try:
@@ -912,8 +904,8 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "api_secret": read_secret,
         "signature_secret": read_secret,
         "signature_secret_secondary": read_secret,
-        "signature_method": _choice(*_METHODS),
-        "api": _choice("messages", "sms"),
+        "signature_method": reader_of_word(*_METHODS),
+        "api": reader_of_word("messages", "sms"),
         "application_id": read_secret,
         "private_key": _read_private_key,
         "api_url": read_base_url,

@@ -28,6 +28,39 @@ def read_settings(settings: Mapping[str, Any], readers: Mapping[str, Reader]) ->
     return made, problems
 
 
+def reader_of_text(pattern: str, cure: str, *, problem: str = "does not look like one") -> Reader:
+    """For a text that is like `pattern` as a whole."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise ValueError(f"{problem}; {cure}")
+        return value
+
+    return read
+
+
+def reader_of_word(*words: str) -> Reader:
+    """For one word of a few."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"is no word that is known here; give one of {', '.join(words)}")
+        return value
+
+    return read
+
+
+def reader_of_number(least: int, most: int, unit: str) -> Reader:
+    """For a whole number of `seconds` or `minutes`, both ends included."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"is out of range; give whole {unit} from {least} to {most}")
+        return value
+
+    return read
+
+
 def read_secret(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
         raise ValueError("is not a text without blanks and line ends; give the secret alone")

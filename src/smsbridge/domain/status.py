@@ -62,6 +62,9 @@ MOVES: Final[dict[Move, dict[Status, Status]]] = {
 FINAL: Final = frozenset({_D, _U, _F, _C})
 """Nothing of ours happens any more by itself."""
 
+FAILURES: Final = frozenset({_F, _U})
+"""The ends that have a cause."""
+
 REPORT: Final[dict[Status, Move]] = {
     _S: Move.REPORT_SENT,
     _D: Move.REPORT_DELIVERED,

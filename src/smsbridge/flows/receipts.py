@@ -12,7 +12,7 @@ from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import Attachment, Interaction, Message, MessageId, Part
 from smsbridge.domain.notices import adds_to_unknown, notice_for
 from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
-from smsbridge.domain.status import REPORT, Status, advance, of_parts
+from smsbridge.domain.status import FAILURES, REPORT, Status, advance, of_parts
 from smsbridge.flows.causes import note_code
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
@@ -156,7 +156,7 @@ def after_report(part: Part, report: Report) -> Part:
     where none was known, however late it comes; the first that is known stays.
     """
     status = advance(part.status, REPORT[report.status])
-    failed_already = part.status in _FAILED and report.status in _FAILED
+    failed_already = part.status in FAILURES and report.status in FAILURES
     is_reason = failed_already and is_known(report.cause) and not is_known(part.cause)
     if status is part.status and not is_reason:
         return part
@@ -168,7 +168,7 @@ def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) 
     failure."""
     status = of_parts(part.status for part in parts)
     at_fault = _part_at_fault(message, status, parts)
-    cause = None if status not in _FAILED else (at_fault and at_fault.cause) or Cause.UNKNOWN
+    cause = None if status not in FAILURES else (at_fault and at_fault.cause) or Cause.UNKNOWN
     if (status, cause) == (message.status, message.cause):
         return message
     now_ms = bridge.now_ms()
@@ -195,7 +195,7 @@ def settle_message(tx: Tx, bridge: Bridge, message: Message, parts: list[Part]) 
 
 def _part_at_fault(message: Message, status: Status, parts: list[Part]) -> Part | None:
     """Whose reason the message shows: one that is known before one that is not, first what it shows already."""
-    failed = [part for part in parts if part.status in _FAILED and part.cause]
+    failed = [part for part in parts if part.status in FAILURES and part.cause]
     return min(
         failed,
         key=lambda part: (not is_known(part.cause), part.cause is not message.cause, part.status is not status),
@@ -256,6 +256,5 @@ def _draw_conclusions(tx: Tx, bridge: Bridge, message: Message) -> None:
         tx.set_opt_out(message.sender, message.contact_number, opted_out=True, at_ms=bridge.now_ms())
 
 
-_FAILED = frozenset({Status.FAILED, Status.UNDELIVERED})
-_STOPPED = _FAILED | {Status.UNCERTAIN}
+_STOPPED = FAILURES | {Status.UNCERTAIN}
 _LEFT = frozenset({Status.SENT, Status.DELIVERED, Status.UNDELIVERED})
