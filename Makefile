@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Some images set it. Then each of the processes that the tests start, and there are hundreds, compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check lint types walls unit faults soak simulate bench bench-peers screenshots help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
