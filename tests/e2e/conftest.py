@@ -3,12 +3,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
 from postgres_server import make_database, shared_url
@@ -30,23 +32,25 @@ class Demo:
         return Phone(self.session, self.ready["simulator_url"], number or f"+1415555{next(_numbers):04d}")
 
 
-@pytest.fixture(scope="session")
-def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def demo(demo_folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
-    """`smsbridge demo --port 0 --ready-file FILE`, started anew for each story, on either database."""
-    folder = demo_folder / f"run{next(_numbers)}"
-    folder.mkdir()
-    ready_file = folder / "ready.json"
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgres"])
+async def demo(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
+    """One on either database for all stories, each of which has phones of its own."""
+    folder = tmp_path_factory.mktemp("demo") / str(request.param)
     store = ()
     if request.param == "postgres":
-        store = ("--store-url", make_database(shared_url(), f"demo_{folder.name}_{os.getpid()}", with_schema=False))
+        store = ("--store-url", make_database(shared_url(), f"demo_{os.getpid()}", with_schema=False))
+    async with running_demo(folder, *store) as made:
+        yield made
+
+
+@asynccontextmanager
+async def running_demo(folder: Path, *arguments: str) -> AsyncIterator[Demo]:
+    """`smsbridge demo --port 0 --ready-file FILE`, which has to end well and without a complaint."""
+    folder.mkdir()
+    ready_file = folder / "ready.json"
     process = await Process.start(
         *("demo", "--port", "0", "--ready-file", str(ready_file), "--keep", str(folder / "data")),
-        *store,
+        *arguments,
         log=folder / "log",
     )
     try:
