@@ -13,6 +13,16 @@ settings.register_profile("long", max_examples=2_000)
 """For an hour of one's own, in place of 100 each: `pytest --hypothesis-profile=long tests/carriers`."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for the most time begins first: begun last, it would run on alone."""
+    items.sort(key=_longest_s, reverse=True)
+
+
+def _longest_s(item: pytest.Item) -> float:
+    asked = item.get_closest_marker("timeout")
+    return float(asked.args[0]) if asked else 0.0
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tests that share a machine or a gateway are marked, and would meet if nobody heeded the mark."""
     if session.config.getoption("loadgroup", False):
