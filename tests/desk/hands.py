@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
@@ -233,10 +233,14 @@ class Desk:
 
     async def faults(self, *rules: str) -> list[str]:
         """What axe finds: WCAG 2.2 A and AA and its best practices, or only those `rules`."""
-        found = await Axe().run(self.page, options={"runOnly": list(rules)} if rules else None)
+        if not await self.page.evaluate("() => Boolean(window.axe)"):
+            await self.page.evaluate(AXE_SCRIPT)
+        options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        violations = await self.page.evaluate(
+            "(options) => axe.run(options).then((found) => found.violations)", options
+        )
         return [
-            f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:4]]}"
-            for each in found.response["violations"]
+            f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:4]]}" for each in violations
         ]
 
     async def check_access(self, where: str) -> None:
