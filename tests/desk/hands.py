@@ -172,6 +172,13 @@ class Desk:
         await self.page.get_by_role("button", name="Sign in").click()
         await expect(self.page.get_by_role("navigation", name="Interactions")).to_be_visible()
 
+    @asynccontextmanager
+    async def being_refused(self, status: int) -> AsyncIterator[None]:
+        """The browser complains once, perhaps after the page has shown it. That, and nothing else, is forgotten."""
+        async with self.page.expect_console_message(lambda message: f"status of {status}" in message.text) as heard:
+            yield
+        self.said.remove((await heard.value).text)
+
     async def go_ready(self) -> None:
         await self.page.locator(".channel .state").click()
         await expect(self.page.locator(".channel.is-ready")).to_be_visible()
