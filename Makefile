@@ -35,8 +35,9 @@ types: $(VENV)/.installed-dev
 walls: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-cache
 
+# Three on two cores: half of what a worker does is waiting.
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 faults: $(VENV)/.installed-dev ## the long versions of the fault tests, each with its counts (about ten minutes)
 	$(BIN)/pytest -m slow -s tests/faults
