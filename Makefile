@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Some images set it. Then each of the processes that the tests start, and there are hundreds, compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check lint types walls unit faults soak simulate bench bench-peers screenshots help
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,8 +35,9 @@ types: $(VENV)/.installed-dev
 walls: $(VENV)/.installed-dev
 	$(BIN)/lint-imports --no-cache
 
+# Three on two cores: half of what a worker does is waiting.
 unit: $(VENV)/.installed-dev
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 faults: $(VENV)/.installed-dev ## the long versions of the fault tests, each with its counts (about ten minutes)
 	$(BIN)/pytest -m slow -s tests/faults

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,6 +15,16 @@ settings.register_profile("long", max_examples=2_000)
 """For an hour of one's own, in place of 100 each: `pytest --hypothesis-profile=long tests/carriers`."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for the most time begins first: begun last, it would run on alone."""
+    items.sort(key=_longest_s, reverse=True)
+
+
+def _longest_s(item: pytest.Item) -> float:
+    asked = item.get_closest_marker("timeout")
+    return float(asked.args[0]) if asked else 0.0
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tests that share a machine or a gateway are marked, and would meet if nobody heeded the mark."""
     if session.config.getoption("loadgroup", False):
@@ -20,6 +32,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
         ]
         assert not lost, f"pytest-xdist keeps no groups together: {lost[:3]}"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory where the system has such a place: what a store or a flow does, does not depend on how slow the disk
+    is."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
+        yield Path(path)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from desk.hands import CHROMIUM, SWITCHES, Desk, Office, open_office, open_window, see_all_well
@@ -19,6 +20,9 @@ _rooms = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/desk/" in str(item.path):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)  # the browser's
     if CHROMIUM:
         return
     reason = "NO CHROMIUM: the desk is not tested in a browser (apt-get install chromium fonts-noto-color-emoji)"
@@ -27,15 +31,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    """One for all stories that a process runs; a window has a profile of its own."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         yield browser
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
     folder = tmp_path / f"office{next(_rooms)}"
     folder.mkdir()
@@ -43,7 +48,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
         yield opened
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def sign_in(browser: Browser, office: Office) -> AsyncIterator[SignIn]:
     """`await sign_in("mara")` is a window in which Mara sits. At the end every window's console must be silent."""
     desks: list[Desk] = []

@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
-from axe_playwright_python.async_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
@@ -172,6 +172,13 @@ class Desk:
         await self.page.get_by_role("button", name="Sign in").click()
         await expect(self.page.get_by_role("navigation", name="Interactions")).to_be_visible()
 
+    @asynccontextmanager
+    async def being_refused(self, status: int) -> AsyncIterator[None]:
+        """The browser complains once, perhaps after the page has shown it. That, and nothing else, is forgotten."""
+        async with self.page.expect_console_message(lambda message: f"status of {status}" in message.text) as heard:
+            yield
+        self.said.remove((await heard.value).text)
+
     async def go_ready(self) -> None:
         await self.page.locator(".channel .state").click()
         await expect(self.page.locator(".channel.is-ready")).to_be_visible()
@@ -233,10 +240,14 @@ class Desk:
 
     async def faults(self, *rules: str) -> list[str]:
         """What axe finds: WCAG 2.2 A and AA and its best practices, or only those `rules`."""
-        found = await Axe().run(self.page, options={"runOnly": list(rules)} if rules else None)
+        if not await self.page.evaluate("() => Boolean(window.axe)"):
+            await self.page.evaluate(AXE_SCRIPT)
+        options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        violations = await self.page.evaluate(
+            "(options) => axe.run(options).then((found) => found.violations)", options
+        )
         return [
-            f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:4]]}"
-            for each in found.response["violations"]
+            f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes'][:4]]}" for each in violations
         ]
 
     async def check_access(self, where: str) -> None:

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from desk.hands import Desk, Office, open_office, open_window, see_all_well
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def demo(tmp_path: Path) -> AsyncIterator[Office]:
     """With its own agents, as `make demo` starts it."""
     async with open_office(tmp_path, furnished=True) as office:

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
 from postgres_server import make_database, shared_url
@@ -31,18 +32,13 @@ class Demo:
         return Phone(self.session, self.ready["simulator_url"], number or f"+1415555{next(_numbers):04d}")
 
 
-@pytest.fixture(scope="session")
-def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def demo(demo_folder: Path, request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
-    """Started anew for each story, on either database."""
-    folder = demo_folder / f"run{next(_numbers)}"
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["sqlite", "postgres"])
+async def demo(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
+    """One on either database for all stories, each of which has phones of its own."""
+    folder = tmp_path_factory.mktemp("demo") / str(request.param)
     store = ()
     if request.param == "postgres":
-        store = ("--store-url", make_database(shared_url(), f"demo_{folder.name}_{os.getpid()}", with_schema=False))
+        store = ("--store-url", make_database(shared_url(), f"demo_{os.getpid()}", with_schema=False))
     async with running_demo(folder, *store) as made:
         yield made
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from e2e.conftest import Demo
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [pytest.mark.xdist_group("e2e"), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_text_in_a_reply_out_and_delivered(demo: Demo) -> None:

@@ -44,6 +44,9 @@ class Plan:
     texts_out: int
     limit_s: float = 120
     drain_s: float = 120
+    answer_within_s: float = 10
+    """Then whoever called tries again, elsewhere if there is another daemon. Short where one is frozen: it takes calls,
+    and answers none."""
     daemons: int = 1
     phones: int = 20
     agents: int = 4
@@ -132,7 +135,8 @@ class FaultRun:
         """Everything but traffic and nemesis. With several daemons a front stands before them, for receipts."""
         async with (
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True, limit=0), timeout=aiohttp.ClientTimeout(total=10)
+                connector=aiohttp.TCPConnector(force_close=True, limit=0),
+                timeout=aiohttp.ClientTimeout(total=self.plan.answer_within_s),
             ) as session,
             FaultProxy(*self.daemons.ports) as front,
             self.desktop.listening(),

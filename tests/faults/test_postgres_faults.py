@@ -134,7 +134,7 @@ async def test_a_daemon_that_was_frozen_in_the_middle_of_its_calls_writes_nothin
     """
     url = server.make_database(f"fi15_{count}")
     store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=False)
-    plan = Plan(seed=15, texts_in=100, texts_out=40, daemons=2, every_try_left=False)
+    plan = Plan(seed=15, texts_in=100, texts_out=40, daemons=2, every_try_left=False, answer_within_s=3)
     fenced: list[int] = []
     verdict = await FaultRun(tmp_path, plan, freezes(count, fenced), store=store).run()
     print(f"\nFI-15\n{verdict}\nlate writes refused: {fenced}")  # noqa: T201 - as above
@@ -153,8 +153,9 @@ async def test_a_daemon_that_was_frozen_between_the_claim_and_the_first_byte_sen
     url = server.make_database("fi15b")
     store = PostgresRunStore(tmp_path, url, silent_after=f"{SILENT_AFTER_S:g}s", has_spool=False)
     plan = Plan(
-        seed=151, texts_in=30, texts_out=40, daemons=2, phones=3, agents=6, every_try_left=False, carrier_timeout="60s"
-    )
+        seed=151, texts_in=30, texts_out=40, daemons=2, phones=3, agents=6, every_try_left=False, carrier_timeout="60s",
+        answer_within_s=3,
+    )  # fmt: skip
 
     async def strike(run: FaultRun) -> None:
         run.carrier.proxy.play(passing(latency_s=0.05))  # so that texts wait in each lane

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,6 @@ from smsbridge.blobs import FolderBlobs
 from smsbridge.store import OpenStore
 from smsbridge.store.postgres import PostgresStore
 from smsbridge.store.sqlite import SqliteStore
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder in memory where the system has one: what a flow does, does not depend on how slow the disk is."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
-        yield Path(path)
 
 
 def open_sqlite(folder: Path, number: int) -> OpenStore:

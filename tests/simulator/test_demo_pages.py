@@ -26,9 +26,9 @@ SCRIPTS = sorted(FOLDER.rglob("*.js"))
 
 
 @pytest.fixture
-async def demo(tmp_path: Path) -> AsyncIterator[Running]:
-    store = SqliteStore.open(tmp_path / "store.sqlite3")
-    blobs = FolderBlobs.open(tmp_path / "media")
+async def demo(folder: Path) -> AsyncIterator[Running]:
+    store = SqliteStore.open(folder / "store.sqlite3")
+    blobs = FolderBlobs.open(folder / "media")
     world = World(store, blobs)
     account = AgentAccount(
         id=AGENT, name="Demo agent", role=Role.SUPERVISOR, passcode_hash=hash_passcode("unknown-to-all")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,6 @@ async def open_postgres(folder: Path) -> Store:
 
 ENGINES: dict[str, OpenStore] = {"sqlite": open_sqlite, "postgres": open_postgres}
 """How a store is opened whose data belongs to a folder: the same folder, the same data."""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """In memory where the system has such a place: what a store does, does not depend on how slow the disk is."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
-        yield Path(path)
 
 
 @pytest.fixture(params=sorted(ENGINES))

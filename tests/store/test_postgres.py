@@ -613,12 +613,12 @@ async def test_a_bug_in_the_thread_that_wakes_the_others_ends_the_daemon_and_is_
         raise LookupError("a bug")
 
     monkeypatch.setattr("smsbridge.store.news.News._ask_for_work", bug)
-    seen: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", seen.append)
+    told = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _what: told.set())
     store = await opened()
     async with asyncio.timeout(20):
         await store.broken.wait()
-    assert seen
+    assert await asyncio.to_thread(told.wait, 20)
 
 
 def count_prepared(tx: Tx) -> int:

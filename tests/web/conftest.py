@@ -11,9 +11,9 @@ from smsbridge.store.sqlite import SqliteStore
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    store = SqliteStore.open(tmp_path / "store.sqlite3")
-    blobs = FolderBlobs.open(tmp_path / "media")
+async def world(folder: Path) -> AsyncIterator[World]:
+    store = SqliteStore.open(folder / "store.sqlite3")
+    blobs = FolderBlobs.open(folder / "media")
     yield World(store, blobs)
     blobs.close()
     await store.close()

@@ -36,8 +36,8 @@ async def upload(edge: Running, disposition: str = "attachment") -> tuple[int, b
     return status, body
 
 
-def scratch_files(tmp_path: Path) -> list[Path]:
-    return [path for path in (tmp_path / "media" / "scratch").rglob("*") if path.is_file() and path.name != "lock"]
+def scratch_files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "media" / "scratch").rglob("*") if path.is_file() and path.name != "lock"]
 
 
 async def test_a_disk_that_takes_nothing_is_our_trouble_and_passes(edge: Running) -> None:
@@ -49,13 +49,13 @@ async def test_a_disk_that_takes_nothing_is_our_trouble_and_passes(edge: Running
     assert (await upload(edge))[0] == 201
 
 
-async def test_an_upload_that_breaks_off_is_no_crash(edge: Running, tmp_path: Path) -> None:
+async def test_an_upload_that_breaks_off_is_no_crash(edge: Running, folder: Path) -> None:
     head = f"POST /v1/attachments HTTP/1.1\r\nHost: x\r\nAuthorization: {edge.authorization['Authorization']}\r\n"
     with capture_logs() as lines:
         _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         writer.write(f"{head}Content-Type: image/png\r\nContent-Length: 1000\r\n\r\nabc".encode())
         async with asyncio.timeout(5):
-            while not scratch_files(tmp_path):
+            while not scratch_files(folder):
                 await asyncio.sleep(0.01)
             writer.close()
             while not lines:
@@ -63,7 +63,7 @@ async def test_an_upload_that_breaks_off_is_no_crash(edge: Running, tmp_path: Pa
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
     assert [(line["event"], line["status"]) for line in lines] == [("api.answered", 400)]
-    assert scratch_files(tmp_path) == []
+    assert scratch_files(folder) == []
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ from web.api.rest_client import Api
 
 
 @pytest.fixture
-async def make_world(tmp_path: Path) -> AsyncIterator[Callable[..., World]]:
+async def make_world(folder: Path) -> AsyncIterator[Callable[..., World]]:
     """Worlds on stores of their own, closed at the end."""
-    blobs = FolderBlobs.open(tmp_path / "media")
+    blobs = FolderBlobs.open(folder / "media")
     stores: list[SqliteStore] = []
 
     def make(**options: Any) -> World:
-        stores.append(SqliteStore.open(tmp_path / f"store{len(stores)}.sqlite3"))
+        stores.append(SqliteStore.open(folder / f"store{len(stores)}.sqlite3"))
         return World(stores[-1], blobs, **options)
 
     yield make

@@ -24,8 +24,10 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-def left_over(tmp_path: Path) -> list[Path]:
-    return [path for path in (tmp_path / "media" / "scratch").rglob("*") if path.is_file() and path.name != "lock"]
+def left_over(folder: Path) -> list[Path]:
+    scratch = folder / "media" / "scratch"
+    assert scratch.is_dir()
+    return [path for path in scratch.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 def form(data: bytes | io.IOBase, *, name: str = "file", filename: str = "map.png") -> aiohttp.FormData:
@@ -38,7 +40,7 @@ async def upload(api: Api, data: bytes, **headers: str) -> Reply:
     return await api.call("POST", "/v1/attachments", data=form(data), headers=headers)
 
 
-async def test_a_form_is_stored_and_given_out_again(api: Api, tmp_path: Path) -> None:
+async def test_a_form_is_stored_and_given_out_again(api: Api, folder: Path) -> None:
     taken = await upload(api, picture())
     assert taken.status == 201
     assert taken.headers["Location"] == f"/v1/attachments/{taken.body['id']}"
@@ -57,7 +59,7 @@ async def test_a_form_is_stored_and_given_out_again(api: Api, tmp_path: Path) ->
     thumbnail = await api.get(f"{taken.headers['Location']}/thumbnail")
     assert thumbnail.headers["Content-Type"] == "image/webp"
     assert thumbnail.raw
-    assert left_over(tmp_path) == []
+    assert left_over(folder) == []
 
 
 async def test_a_body_alone_is_stored_too(api: Api) -> None:
@@ -107,13 +109,13 @@ async def slowly(data: bytes) -> AsyncIterator[bytes]:
         yield data[start : start + 100_000]
 
 
-async def test_too_much_is_refused_with_and_without_a_length(api: Api, tmp_path: Path) -> None:
+async def test_too_much_is_refused_with_and_without_a_length(api: Api, folder: Path) -> None:
     too_much = picture() + bytes(LIMIT_BYTES)
     for data in (form(io.BytesIO(too_much)), io.BytesIO(too_much), slowly(too_much)):
         refused = await api.call("POST", "/v1/attachments", data=data)
         assert (refused.status, refused.problem) == (413, "too-large")
         assert "5 MB" in refused.body["detail"]
-    assert left_over(tmp_path) == []
+    assert left_over(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -126,14 +128,14 @@ async def test_too_much_is_refused_with_and_without_a_length(api: Api, tmp_path:
         (picture()[:20] + b"broken", "damaged"),
     ],
 )
-async def test_what_is_no_good_file_is_refused(api: Api, tmp_path: Path, data: bytes, words: str) -> None:
+async def test_what_is_no_good_file_is_refused(api: Api, folder: Path, data: bytes, words: str) -> None:
     refused = await upload(api, data)
     assert (refused.status, refused.body["cause"]) == (422, "media_rejected")
     assert words in refused.body["detail"]
-    assert left_over(tmp_path) == []
+    assert left_over(folder) == []
 
 
-async def test_a_form_without_exactly_one_file_is_refused(api: Api, tmp_path: Path) -> None:
+async def test_a_form_without_exactly_one_file_is_refused(api: Api, folder: Path) -> None:
     two = form(picture())
     two.add_field("file", picture(), filename="b.png")
     nested = aiohttp.MultipartWriter("form-data")
@@ -141,7 +143,7 @@ async def test_a_form_without_exactly_one_file_is_refused(api: Api, tmp_path: Pa
     for data in (form(picture(), name="picture"), two, nested):
         refused = await api.call("POST", "/v1/attachments", data=data)
         assert (refused.status, refused.body["errors"][0]["pointer"]) == (422, "file")
-    assert left_over(tmp_path) == []
+    assert left_over(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -161,11 +163,11 @@ async def test_a_form_without_exactly_one_file_is_refused(api: Api, tmp_path: Pa
     ],
 )
 @pytest.mark.filterwarnings("ignore::aiohttp.BadContentDispositionParam")
-async def test_a_broken_form_is_refused(api: Api, tmp_path: Path, content_type: str, body: bytes) -> None:
+async def test_a_broken_form_is_refused(api: Api, folder: Path, content_type: str, body: bytes) -> None:
     refused = await api.call("POST", "/v1/attachments", data=body, headers={"Content-Type": content_type})
     assert refused.status in {400, 422}
     assert refused.body["detail"]
-    assert left_over(tmp_path) == []
+    assert left_over(folder) == []
 
 
 async def test_what_is_not_stored_has_no_content(api: Api, world: World) -> None:
