@@ -232,6 +232,7 @@ def _line(exchange: Exchange) -> str:
 def demo_settings(folder: Path, simulator: Simulator, port: int) -> dict[str, Any]:
     """The configuration of the demo, by dotted key: short times, so that everything can be seen in a minute."""
     carrier = simulator.settings.carrier
+    wrong_senders = {} if simulator.has_one_sender else WRONG_SENDERS
     return {
         "public_url": f"http://127.0.0.1:{port}",
         "data_dir": str(folder.absolute()),
@@ -244,7 +245,7 @@ def demo_settings(folder: Path, simulator: Simulator, port: int) -> dict[str, An
         f"carriers.{carrier}": simulator.write_account(),
         "senders": [
             {"number": SENDER, "carrier": carrier, "name": "Harbour Cycles"},
-            *({"number": number, "carrier": carrier, "name": name[:80]} for number, name in WRONG_SENDERS.items()),
+            *({"number": number, "carrier": carrier, "name": name[:80]} for number, name in wrong_senders.items()),
         ],
         "desktops.desk": {"type": "desk", "default_sender": SENDER},
     }

@@ -122,6 +122,31 @@ async def test_an_opt_out_at_the_carrier_is_ours_from_then_on(world: World) -> N
     assert known.opted_out
 
 
+async def test_what_the_contact_says_counts_more_than_the_failure_of_a_text_from_before(world: World) -> None:
+    """A carrier that keeps who said STOP refuses our confirmation of it, and says so whenever it likes."""
+    said_ms = world.clock.now
+    await world.text("STOP", at_ms=said_ms)
+    world.network.answer = lambda _request: ok({"code": "opted_out"}, status=400)
+    await world.run_due()
+    assert [each["text"] for each in world.sent()] == [world.bridge.policy.stop_confirmation]
+    world.clock.now += 500
+    await world.text("START", at_ms=said_ms + 400)
+    assert (await kinds(world))[-1] is NoticeKind.OPTED_IN
+
+    world.network.answer = lambda _request: ok({"id": "C1"})
+    world.clock.now += 1
+    message = await world.send()
+    await world.run_due()
+    for word in ("STOP", "START"):
+        world.clock.now += 1_000
+        await world.text(word, at_ms=world.clock.now)
+    await world.webhook({"type": "receipt", "id": "C1", "status": "failed", "cause": "opted_out"})
+    assert await status(world, message.id) is Status.FAILED
+    known = await world.store.read(lambda tx: tx.opt_out(OUR_NUMBER, ANN))
+    assert known is not None
+    assert not known.opted_out
+
+
 async def test_what_never_left_is_sent_again_until_it_goes(world: World) -> None:
     world.network.answer = lambda _request: refused()
     message = await world.send()

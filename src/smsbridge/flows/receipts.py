@@ -253,7 +253,10 @@ def _draw_conclusions(tx: Tx, bridge: Bridge, message: Message) -> None:
             valid=cause is not Cause.INVALID_NUMBER,
         )
     elif cause is Cause.OPTED_OUT:
-        tx.set_opt_out(message.sender, message.contact_number, opted_out=True, at_ms=bridge.now_ms())
+        known = tx.opt_out(message.sender, message.contact_number)
+        # What the contact said themselves keeps its time; and a START after this text was written says more than it.
+        if known is None or (not known.opted_out and known.changed_at_ms <= message.created_at_ms):
+            tx.set_opt_out(message.sender, message.contact_number, opted_out=True, at_ms=bridge.now_ms())
 
 
 _STOPPED = FAILURES | {Status.UNCERTAIN}

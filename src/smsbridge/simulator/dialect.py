@@ -182,6 +182,8 @@ class Dialect(ABC):
     max_media: ClassVar[int] = 10
     answers_stop: ClassVar[bool] = True
     """Whether the carrier itself keeps who said STOP, and answers them."""
+    has_one_sender: ClassVar[bool] = False
+    """Whether every text goes from the account's own number, whatever a send says."""
     connection: ClassVar[Overrides] = Overrides()
     """How it calls a webhook, judges the answer and repeats."""
 

@@ -92,6 +92,11 @@ class Simulator:
             raise RuntimeError("the simulator has not been started")
         return self._dialect.write_account()
 
+    @property
+    def has_one_sender(self) -> bool:
+        """Whether an account here can have no second number."""
+        return load_dialect(self.settings.carrier).has_one_sender
+
     def write_keys(self) -> Mapping[str, bytes]:
         """What a bridge has to know beside its account: public keys that would lie at the carrier's own addresses."""
         if self._dialect is None:

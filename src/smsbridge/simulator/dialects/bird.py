@@ -70,6 +70,7 @@ class Bird(Dialect):
     sends: ClassVar[Sequence[str]] = (_MESSAGES,)
     media: ClassVar[str] = "/bird-media/{media}"
     words: ClassVar[Mapping[int, Words]] = _WORDS
+    has_one_sender: ClassVar[bool] = True
     connection: ClassVar[Overrides] = Overrides(
         ct_ms=5_000, rt_ms=10_000, tt_ms=40_000, rc=3, rp=frozenset({"all"}), waits_s=(30, 60, 120)
     )
