@@ -66,6 +66,7 @@ from smsbridge.flows.outbound import Draft, submit
 from smsbridge.keys import KeyRing
 from smsbridge.wire.encoding import read_json, write_json
 from smsbridge.wire.http import (
+    CREDENTIALS_WANTED,
     NOT_PROVEN,
     Answered,
     Fetch,
@@ -229,6 +230,7 @@ class PlainCarrier:
         if cause is not Cause.UNKNOWN
     }
     refusal: ClassVar[Response] = NOT_PROVEN
+    challenge: ClassVar[Response] = CREDENTIALS_WANTED
     secret: str = field(default="secret", repr=False)
     host: str = "plain.example"
     only_sender: str = ""

@@ -288,9 +288,9 @@ def test_a_carrier_opens_nothing_reads_no_clock_and_keeps_no_log(name: str) -> N
 
 @every_carrier
 def test_what_is_not_believed_is_never_answered_with_success(name: str) -> None:
-    refusal = CARRIERS[name].refusal
-    assert 400 <= refusal.status <= 599
-    assert (refusal.status == 401) == ("WWW-Authenticate" in refusal.headers), "RFC 9110, 15.5.2"
+    for refusal in (CARRIERS[name].refusal, CARRIERS[name].challenge):
+        assert 400 <= refusal.status <= 599
+        assert (refusal.status == 401) == ("WWW-Authenticate" in refusal.headers), "RFC 9110, 15.5.2"
 
 
 @every_carrier

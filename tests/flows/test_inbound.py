@@ -275,7 +275,7 @@ class _Challenging(PlainCarrier):
     """One that shows its credentials only when it is asked for them."""
 
     __slots__ = ()
-    refusal: ClassVar[Response] = Response(status=401, headers=Headers({"WWW-Authenticate": "Basic"}))
+    challenge: ClassVar[Response] = Response(status=401, headers=Headers({"WWW-Authenticate": "Basic"}))
 
     def verify(self, request: Request, now_ms: int) -> None:
         if not request.headers.get("X-Secret"):
@@ -289,7 +289,7 @@ async def test_a_request_without_credentials_is_asked_for_them_and_stored_when_i
     world = make_world(carrier=_Challenging())
     for _ in range(2):
         report = await world.webhook(text("c1"), secret="")
-        assert report.response == _Challenging.refusal
+        assert report.response == _Challenging.challenge
         assert report.outcomes == ((Arrived.REFUSED, "challenge"),)
         assert report.is_challenge
         assert await arrivals(world) == [], "nothing of it is kept"

@@ -18,13 +18,12 @@ from smsbridge.contracts.desktop import DesktopAbilities
 from smsbridge.contracts.store import StoreUnavailable, Tx
 from smsbridge.domain.errors import BadSignature, Unauthenticated
 from smsbridge.web.hooks import MAX_BODY_BYTES
-from smsbridge.wire.http import NOT_PROVEN, Headers, Request, Response
+from smsbridge.wire.http import NOT_PROVEN, Request, Response
 from web.running import running
 
 T = TypeVar("T")
 PATH = "/hooks/carriers/plain"
 SECRET = {"X-Secret": "secret"}
-CHALLENGE = Response(status=401, headers=Headers({"WWW-Authenticate": 'Basic realm="smsbridge"'}))
 
 
 def text(number: int) -> dict[str, Any]:
@@ -148,10 +147,10 @@ async def test_a_refusal_is_told_as_one_whatever_its_status(world: World, logged
 
 
 async def test_a_request_that_is_asked_for_credentials_is_no_attack(world: World, logged: LogCapture) -> None:
-    _spy(world, [], refusal=CHALLENGE, error=Unauthenticated)
+    _spy(world, [], error=Unauthenticated)
     async with running(world) as edge:
         status, headers, _ = await edge.ask("POST", PATH, data=body(1))
-        assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="smsbridge"')
+        assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="smsbridge", charset="UTF-8"')
         assert edge.counted('webhook_requests_total{carrier="plain",kind="other",outcome="challenged"}') == 1
         assert edge.counted('webhook_requests_total{carrier="plain",kind="other",outcome="refused"}') == 0
         assert edge.counted('auth_failures_total{reason="signature",surface="hooks"}') == 0

@@ -46,7 +46,7 @@ from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, Scope, SendOutcome, Uncertain
 from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, list_at, read_json, read_object, text_at, value_at, word_at, write_json
-from smsbridge.wire.http import Fetch, Headers, Request, Response, host_and_port
+from smsbridge.wire.http import CREDENTIALS_WANTED, Fetch, Headers, Request, Response, host_and_port
 from smsbridge.wire.signing import basic_authorization, is_one_of
 from smsbridge.wire.times import read_retry_after_s, read_time_ms, write_time
 
@@ -328,16 +328,6 @@ _FIND_SLACK_MS: Final = 5_000
 _MAX_EVIDENCE_CHARS: Final = 500
 _PUSHES_FOR_MS: Final = 24 * 3_600_000
 
-_REFUSAL: Final = Response(
-    status=401,
-    headers=Headers(
-        [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("WWW-Authenticate", 'Basic realm="smsbridge", charset="UTF-8"'),
-        ]
-    ),
-    body=b"Credentials are needed here.\n",
-)
 _NO_CONTENT: Final = Response(status=204)
 
 
@@ -359,7 +349,7 @@ class Bandwidth(Carrier):
         pushes_for_ms=_PUSHES_FOR_MS,
     )
     codes: ClassVar[Mapping[str, CodeMeaning]] = CODES
-    refusal: ClassVar[Response] = _REFUSAL
+    refusal: ClassVar[Response] = CREDENTIALS_WANTED
 
     account_id: str
     application_id: str

@@ -450,14 +450,8 @@ class Infobip(Carrier):
         repeat_safe_ms=10 * 60_000,
     )
     codes: ClassVar[Mapping[str, CodeMeaning]] = CODES
-    # Whoever sends Basic credentials only when asked for them, is asked.
-    refusal: ClassVar[Response] = Response(
-        status=401,
-        headers=Headers(
-            [("Content-Type", "text/plain; charset=utf-8"), ("WWW-Authenticate", 'Basic realm="smsbridge"')]
-        ),
-        body=b"The credentials did not match.\n",
-    )
+    # Whether a text is repeated after a 4xx is written nowhere, and the fault may be in our settings.
+    refusal: ClassVar[Response] = Response.text("The sender could not be proven.\n", status=503)
 
     api_key: str = field(repr=False)
     webhook_secret: str = field(repr=False)

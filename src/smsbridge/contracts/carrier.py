@@ -19,7 +19,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.events import CarrierEvent, InboundMedia, InboundMessage, Receipt, Withheld
 from smsbridge.domain.message import Capability, OutboundPart
 from smsbridge.domain.outcome import Scope, SendOutcome
-from smsbridge.wire.http import Fetch, Request, Response
+from smsbridge.wire.http import CREDENTIALS_WANTED, Fetch, Request, Response
 
 Listing = Literal["nothing", "ids", "texts"]
 """What a carrier tells of texts that came to us when it is asked: nothing, that they came, or what they say."""
@@ -155,8 +155,10 @@ class Carrier(Protocol):
     codes: ClassVar[Mapping[str, CodeMeaning]]
     """Every documented error code. A code that is not in it is Cause.UNKNOWN."""
     refusal: ClassVar[Response]
-    """What a request hears that `verify` did not believe: `wire.http.NOT_PROVEN`, or what makes this carrier challenge
-    or repeat. Some drop a text on a 4xx, and the fault may be in our settings."""
+    """What a request hears that `verify` did not believe: `wire.http.NOT_PROVEN`, or what makes this carrier repeat.
+    Some drop a text on a 4xx, and the fault may be in our settings."""
+    challenge: ClassVar[Response] = CREDENTIALS_WANTED
+    """What a request hears that `verify` called Unauthenticated."""
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any], urls: AccountUrls) -> Self:

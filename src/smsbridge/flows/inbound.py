@@ -111,7 +111,7 @@ async def _doubt(bridge: Bridge, account: Account, request: Request) -> str | We
         if account.verification != "enforce":
             return str(bad)
         if isinstance(bad, Unauthenticated):
-            return WebhookReport(response=account.adapter.refusal, outcomes=_CHALLENGED, diagnosis=str(bad))
+            return WebhookReport(response=account.adapter.challenge, outcomes=_CHALLENGED, diagnosis=str(bad))
         _check_room(bridge)
         detail = bad.detail
         await bridge.store.write(lambda tx: quarantine(tx, bridge, "carrier", account.name, request, detail))

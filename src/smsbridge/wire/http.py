@@ -125,6 +125,18 @@ NOT_PROVEN: Final = Response(
 )
 """What most senders hear whose signature did not match."""
 
+CREDENTIALS_WANTED: Final = Response(
+    status=401,
+    headers=Headers(
+        [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("WWW-Authenticate", 'Basic realm="smsbridge", charset="UTF-8"'),
+        ]
+    ),
+    body=b"Credentials are needed here.\n",
+)
+"""RFC 7617: whoever shows its credentials only when asked, is asked."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
