@@ -5,8 +5,8 @@ import { NOTICE_ICONS } from "../lib/words.js";
 import * as acts from "../lib/acts.js";
 import * as state from "../lib/state.js";
 
-/** `about` is the text that it speaks of, if it is one and loaded. */
-export function Notice({ notice, about, seq }) {
+/** `about` is the text that it speaks of, if it is one and loaded. What to do stands at the newest notice about it. */
+export function Notice({ notice, about, isNewest, seq }) {
   const { kind, severity, text, advice, evidence, message_id } = notice;
   const [first, ...rest] = sentences(text);
   const side = severity === "info" ? "" : message_id ? (about?.direction === "inbound" ? "of-in" : "of-out") : kind.startsWith("opted") || kind === "attachment_problem" ? "of-in" : "of-out";
@@ -18,7 +18,7 @@ export function Notice({ notice, about, seq }) {
       ${evidence && html`<p class="evidence">${[evidence.carrier, evidence.code && html`<code>${evidence.code}</code>`, evidence.text, at(evidence.at)]
         .filter(Boolean)
         .map((each, index) => html`${index > 0 && " · "}${each}`)}</p>`}
-      <${WhatToDo} notice=${notice} message=${about} />
+      ${isNewest && html`<${WhatToDo} notice=${notice} message=${about} />`}
     </div>
   </li>`;
 }

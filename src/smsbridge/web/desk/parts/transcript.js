@@ -121,6 +121,7 @@ export function Lines({ contact, interaction }) {
 /** Entries as lines: the first of a day says so, and a rule stands before what was unread when it was opened. */
 function draw(entries, firstNew, contact) {
   const messages = new Map(entries.map(({ message }) => [message?.id, message]));
+  const newest = new Map(entries.map(({ notice, seq }) => [notice?.message_id, seq]));
   const lines = [];
   let lastAt = null;
   entries.forEach((entry, index) => {
@@ -130,19 +131,20 @@ function draw(entries, firstNew, contact) {
     }
     lastAt = entry.at;
     if (entry.seq === firstNew) lines.push(html`<li class="new-line" key="new">New</li>`);
-    lines.push(line(entry, entries[index - 1], entries[index + 1], messages, contact));
+    lines.push(line(entry, entries[index - 1], entries[index + 1], messages, newest, contact));
   });
   return lines;
 }
 
-function line(entry, before, after, messages, contact) {
+function line(entry, before, after, messages, newest, contact) {
   if (entry.kind === "message") {
     const [isContinued, isContinuing] = [follows(before, entry), follows(entry, after)];
     return once(entry, [isContinued, isContinuing, contact.name], () => html`<${Message} key=${entry.seq} seq=${entry.seq} message=${entry.message} contact=${contact} isContinued=${isContinued} isContinuing=${isContinuing} />`);
   }
   if (entry.kind === "notice") {
     const about = messages.get(entry.notice.message_id);
-    return once(entry, [about], () => html`<${Notice} key=${entry.seq} seq=${entry.seq} notice=${entry.notice} about=${about} />`);
+    const isNewest = newest.get(entry.notice.message_id) === entry.seq;
+    return once(entry, [about, isNewest], () => html`<${Notice} key=${entry.seq} seq=${entry.seq} notice=${entry.notice} about=${about} isNewest=${isNewest} />`);
   }
   return once(entry, [], () => html`<${Border} key=${entry.seq} entry=${entry} />`);
 }
