@@ -88,6 +88,7 @@ async def test_a_whole_interaction_without_a_mouse(office: Office, sign_in: Sign
     await press("Enter")
     await _tab_to(page, "Create SMS interaction")
     await press("Enter")
+    await expect(page.get_by_role("navigation", name="Interactions")).to_be_visible()
     await expect(desk.field).to_be_visible()
     await press("r")
     await expect(desk.field).to_be_focused()

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from click.testing import CliRunner
 
 from smsbridge.carriers import load_carriers
 from smsbridge.cli.demo import demo
-from smsbridge.contracts.carrier import AccountUrls, Carrier, FindQuery, KeyWanted, ListQuery
+from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, FindQuery, KeyWanted, ListQuery
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMessage, Receipt
@@ -75,7 +75,6 @@ A_404_IS_A_YES = {"aws_eum"}
 BATCHES = {"bandwidth", "infobip", "generic"}
 POSTS_PARTS = {"kannel", "vonage"}
 FINDS_NOTHING_FOR_SURE = {"plivo"}
-SENDER_IS_FIXED = {"bird"}
 TELLS_NO_ID = {"kannel"}
 
 
@@ -210,6 +209,18 @@ async def calling(name: str, **changes: Any) -> AsyncIterator[Line]:
     await runner.cleanup()
 
 
+def where(fits: Callable[[str], bool]) -> pytest.MarkDecorator:
+    """A story of those dialects alone that have words for it."""
+    return pytest.mark.parametrize("line", list(filter(fits, dialect_names())), indirect=True)
+
+
+def _abilities(name: str) -> Abilities:
+    return load_carriers()[name].abilities
+
+
+with_media = where(lambda name: _abilities(name).media)
+
+
 @pytest.fixture(params=dialect_names())
 async def line(request: pytest.FixtureRequest) -> AsyncIterator[Line]:
     async with calling(request.param) as made:
@@ -226,8 +237,8 @@ async def test_a_text_is_proven_and_read(line: Line) -> None:
     assert text.carrier_message_id == texted.message_sid
 
 
+@with_media
 async def test_pictures_are_read_and_fetched(line: Line) -> None:
-    _wants_media(line)
     await line.simulator.text(PHONE, "look", media=["photo.jpg", "photo.png"])
     [text] = line.bridge.texts()
     assert (text.text, text.media_missing) == ("look", 0)
@@ -327,8 +338,8 @@ async def test_a_send_is_taken_and_delivered(line: Line) -> None:
     assert (received.text, received.from_) == ("On its way ☺", OURS)
 
 
+@with_media
 async def test_a_picture_is_fetched_and_delivered(line: Line) -> None:
-    _wants_media(line)
     outcome = await line.send("look", media=[f"{line.simulator.url}/samples/photo.jpg"])
     assert isinstance(outcome, Accepted), outcome
     assert (await line.bridge.receipts())[-1].status is Status.DELIVERED
@@ -336,11 +347,11 @@ async def test_a_picture_is_fetched_and_delivered(line: Line) -> None:
     assert [each.content_type for each in received.media] == ["image/jpeg"]
 
 
+@with_media
 @pytest.mark.parametrize(
     "picture", ["http://127.0.0.1:1/gone.jpg", "https://example.com/far.jpg", "{url}/samples/fake.jpg"]
 )
 async def test_a_picture_that_cannot_be_had_fails(line: Line, picture: str) -> None:
-    _wants_media(line)
     outcome = await line.send("look", media=[picture.format(url=line.simulator.url)])
     assert isinstance(outcome, Accepted), outcome
     last = (await line.bridge.receipts())[-1]
@@ -367,9 +378,8 @@ async def test_a_fate_is_understood(line: Line, persona: str) -> None:
         await _until_shown(line, code)
 
 
+@where(lambda name: not load_dialect(name).has_one_sender)
 async def test_a_sender_that_is_not_ours_is_refused(line: Line) -> None:
-    if line.adapter.name in SENDER_IS_FIXED:
-        pytest.skip("a channel has one number, whatever a send says")
     outcome = await line.send("hello", sender="+15005550007")
     if isinstance(outcome, Accepted):
         cause = (await line.bridge.receipts())[-1].cause
@@ -413,18 +423,16 @@ async def test_other_credentials_open_nothing(line: Line) -> None:
     assert outcome.cause in (Cause.AUTH, Cause.PERMISSION_OR_REGION, Cause.UNKNOWN)
 
 
+@where(lambda name: _abilities(name).repeat_safe_ms is not None)
 async def test_a_send_that_may_be_repeated_is_recorded_once(line: Line) -> None:
-    if line.adapter.abilities.repeat_safe_ms is None:
-        pytest.skip("this carrier knows no repeats")
     request = line.write_send("only once")
     outcomes = [line.adapter.read_send(await line.perform(request)) for _ in range(2)]
     assert all(isinstance(each, Accepted) for each in outcomes), outcomes
     assert len(line.simulator.ledger.sent) == 1
 
 
+@where(lambda name: _abilities(name).find)
 async def test_a_send_whose_answer_was_lost_is_found(line: Line) -> None:
-    if not line.adapter.abilities.find:
-        pytest.skip("this carrier cannot be asked")
     before_ms = int(time.time() * 1000) - 1_000
     line.simulator.set_faults(FaultSettings(send_timeout_after=100, hang_s=0))
     with pytest.raises(aiohttp.ClientError):
@@ -444,9 +452,8 @@ async def test_a_send_whose_answer_was_lost_is_found(line: Line) -> None:
         assert found.carrier_message_id == sent.sid
 
 
+@where(lambda name: _abilities(name).fetch_status)
 async def test_the_state_of_a_send_can_be_asked_for(line: Line) -> None:
-    if not line.adapter.abilities.fetch_status:
-        pytest.skip("this carrier cannot be asked")
     outcome = await line.send("hello")
     assert isinstance(outcome, Accepted), outcome
     await line.bridge.receipts()
@@ -456,9 +463,8 @@ async def test_the_state_of_a_send_can_be_asked_for(line: Line) -> None:
     assert told.status in (Status.DELIVERED, Status.SENT)
 
 
+@where(lambda name: _abilities(name).listing != "nothing")
 async def test_a_text_whose_webhook_was_lost_is_listed(line: Line) -> None:
-    if line.adapter.abilities.listing == "nothing":
-        pytest.skip("this carrier lists nothing")
     line.simulator.set_faults(FaultSettings(webhook_lost=100))
     await line.send("ours")
     texted = await line.simulator.text(PHONE, "are you there?")
@@ -469,9 +475,8 @@ async def test_a_text_whose_webhook_was_lost_is_listed(line: Line) -> None:
     assert (listed.unreadable, listed.next_page) == (0, "")
 
 
+@where(lambda name: load_dialect(name).lookup is not None or name == "twilio")
 async def test_a_lookup_tells_a_landline(line: Line) -> None:
-    if load_dialect(line.adapter.name).lookup is None and line.adapter.name != "twilio":
-        pytest.skip("the simulator has no lookup in this dialect")
     assert line.adapter.abilities.lookup
     line.simulator.become(PHONE, "landline")
 
@@ -515,11 +520,6 @@ def test_a_dialect_has_words_for_every_persona(name: str) -> None:
     fates = {fate for persona in PERSONAS.values() for fate in (persona.refusal, persona.code) if fate}
     assert OTHER in words
     assert not fates - set(words)
-
-
-def _wants_media(line: Line) -> None:
-    if not line.adapter.abilities.media:
-        pytest.skip("this carrier knows no pictures")
 
 
 async def _until_shown(line: Line, code: str) -> None:
