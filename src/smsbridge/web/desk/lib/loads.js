@@ -143,9 +143,11 @@ export async function loadEarlier(contactId, limit = PAGE) {
   try {
     const page = await api.get(`/contacts/${contactId}/transcript`, { before: shown.earlier, limit });
     const now = state.transcripts.value.get(contactId);
+    if (now?.earlier !== shown.earlier) return; // loaded anew meanwhile: it does not belong there
     keepTranscript(contactId, { entries: [...asTold(page.items), ...now.entries], earlier: page.previous_cursor, isLoading: false });
   } catch (problem) {
-    keepTranscript(contactId, { ...state.transcripts.value.get(contactId), isLoading: false });
+    const now = state.transcripts.value.get(contactId);
+    if (now) keepTranscript(contactId, { ...now, isLoading: false });
     if (!(problem instanceof api.LineDown)) throw problem;
   }
 }
@@ -181,6 +183,7 @@ async function pullOnce(contactId) {
     const after = shown.entries.at(-1)?.seq ?? 0;
     const page = await api.get(`/contacts/${contactId}/transcript`, { after, limit: 200 });
     const now = state.transcripts.value.get(contactId);
+    if (!now) return; // let go meanwhile: it is loaded when it is opened
     const last = now.entries.at(-1)?.seq ?? 0;
     const fresh = asTold(page.items.filter((entry) => entry.seq > last));
     if (fresh.length) {
@@ -227,7 +230,9 @@ export async function refreshTranscripts() {
   if (!contactId) return;
   if (!state.transcripts.value.size) return openTranscript(contactId);
   const page = await api.get(`/contacts/${contactId}/transcript`, { limit: PAGE });
-  const { entries, earlier } = state.transcripts.value.get(contactId);
+  const now = state.transcripts.value.get(contactId);
+  if (!now) return; // signed out meanwhile
+  const { entries, earlier } = now;
   const first = page.items[0]?.seq ?? 0;
   const isOverlapping = entries.at(-1).seq >= first;
   const before = isOverlapping ? entries.filter((entry) => entry.seq < first) : [];
