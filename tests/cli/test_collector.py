@@ -1,10 +1,14 @@
-"""What a daemon leaves to the collector of cycles is collected, however much its start has built."""
+"""What a daemon has done with goes back: cycles are collected, however much its start has built, and large blocks."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +48,30 @@ def test_a_cycle_that_grew_old_before_it_died_is_found() -> None:
         bursts += 1
     assert is_there() is None
     assert len(built_by_the_start) == 300_000
+
+
+LARGE_BLOCKS = """
+import sys
+from faults.gauges import mallinfo
+from smsbridge.app import _spare_the_heap
+
+if sys.argv[1] == "spared":
+    _spare_the_heap()
+large = bytearray(4_000_000)
+del large
+before_bytes = mallinfo().hblkhd
+large = bytearray(3_000_000)
+print(mallinfo().hblkhd - before_bytes)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="this C library is not glibc, or is before 2.33"
+)
+@pytest.mark.parametrize(("heap", "is_apart"), [("spared", True), ("as it is", False)])
+def test_a_large_block_lies_apart_from_the_heap_also_after_larger_ones(heap: str, is_apart: bool) -> None:
+    tests = Path(__file__).parents[1]
+    ended = subprocess.run(
+        [sys.executable, "-c", LARGE_BLOCKS, heap], cwd=tests, capture_output=True, text=True, check=True
+    )
+    assert (int(ended.stdout) >= 3_000_000) is is_apart

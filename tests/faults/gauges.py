@@ -32,7 +32,9 @@ class Sample:
     database_mb: float
 
 
-class _Mallinfo(ctypes.Structure):
+class Mallinfo(ctypes.Structure):
+    """malloc.h, `struct mallinfo2`: `hblkhd` is what lies apart from the heap, `uordblks` what is used within it."""
+
     _fields_ = [
         (name, ctypes.c_size_t)
         for name in (
@@ -49,10 +51,16 @@ def memory_in_use() -> tuple[int, int]:
 
     Raises AttributeError where there is no mallinfo2 (glibc before 2.33, musl).
     """
-    mallinfo2 = ctypes.CDLL(None).mallinfo2
-    mallinfo2.restype = _Mallinfo
-    info = mallinfo2()
+    info = mallinfo()
     return info.uordblks + info.hblkhd, sys.getallocatedblocks()
+
+
+def mallinfo() -> Mallinfo:
+    """Raises AttributeError as above."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Mallinfo
+    info: Mallinfo = mallinfo2()
+    return info
 
 
 class Gauges:
