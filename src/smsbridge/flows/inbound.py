@@ -563,7 +563,12 @@ def _is_said_last(known: OptOutState | None, account: str, carrier_at_ms: int | 
     if known is None or carrier_at_ms is None:
         return True
     if known.carrier_at_ms is not None and known.account == account:
-        return carrier_at_ms >= known.carrier_at_ms
+        if carrier_at_ms >= known.carrier_at_ms:
+            return True
+        # What was said before had a time still to come, so its clock was wrong, then at least: it does not outdo all
+        # that is said until then.
+        was_ahead = known.carrier_at_ms > known.changed_at_ms + _CLOCKS_APART_MS
+        return None if was_ahead and carrier_at_ms >= known.changed_at_ms - _CLOCKS_APART_MS else False
     if abs(carrier_at_ms - known.changed_at_ms) <= _CLOCKS_APART_MS:
         return None
     return carrier_at_ms > known.changed_at_ms
