@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from fakes import ANN, BOB, OTHER_NUMBER, OUR_NUMBER, PlainCarrier, World, lost, ok, refused
 from smsbridge.contracts.bridge import Policy
+from smsbridge.contracts.carrier import Abilities
 from smsbridge.contracts.store import Tx
 from smsbridge.domain.brake import Brake, BrakePolicy
 from smsbridge.domain.cause import Cause
@@ -272,6 +273,26 @@ async def test_probes_take_turns_so_that_one_bad_text_does_not_keep_the_circuit_
     for _ in range(2):
         world.clock.now += PROBE_MS
         await world.run_due()
+    assert not (await brake(world, ACCOUNT)).is_open
+
+
+class Mute(PlainCarrier):
+    abilities: ClassVar[Abilities] = Abilities(max_text_chars=300)
+
+
+async def test_what_a_carrier_is_not_asked_for_uses_up_no_probe(make_world: MakeWorld) -> None:
+    """Uncertain texts are looked after in the same queue; of a carrier that cannot be asked that shows nothing."""
+    world = make_world(policy=EASY, carrier=Mute())
+    world.network.answer = lambda _request: lost()
+    for n in range(3):
+        await world.send(to=number(n))
+    await world.run_due()
+    assert (await brake(world, ACCOUNT)).is_open
+    world.network.answer = lambda _request: ok({"id": "C"})
+    world.clock.now += PROBE_MS
+    message = await world.send(to=number(9))
+    await world.run_due()
+    assert (await world.message(message.id)).status is Status.SENT
     assert not (await brake(world, ACCOUNT)).is_open
 
 

@@ -1,6 +1,7 @@
 """A carrier's webhook: everything that arrives has one recorded outcome, and a text lands where it belongs."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from smsbridge.domain.message import Agent, NoticeKind
 from smsbridge.domain.status import Status
 from smsbridge.flows import inbound, interactions
 from smsbridge.flows.numbers import learn_incapable
+from smsbridge.flows.receipts import write_part_ref
 from smsbridge.wire.http import Headers, Request, Response
 
 MakeWorld = Callable[..., World]
@@ -402,3 +404,36 @@ async def test_a_number_looked_up_before_its_first_text_evidently_can(world: Wor
     await world.write(lambda tx: learn_incapable(tx, world.bridge, ANN, "A landline.", valid=True))
     await world.text("Hello")
     assert (await world.submit(to=ANN, text="Hi")).status is Status.QUEUED
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "a\0b"], ids=["half a character", "NUL"])
+async def test_what_no_store_can_keep_in_an_id_keeps_nothing_out(world: World, odd: str) -> None:
+    """Were the request refused, the carrier would post it for ever, and all that came with it were lost."""
+    sent = await world.send()
+    await world.run_due()
+    ref = write_part_ref(sent.id, 1, 1)
+    events: list[dict[str, Any]] = [
+        {
+            "type": "message",
+            "id": odd,
+            "from": ANN,
+            "to": OUR_NUMBER,
+            "text": "One",
+            "media": [f"https://x.example/{odd}"],
+        },
+        {"type": "withheld", "id": odd + "w", "from": ANN, "to": OUR_NUMBER},
+        {"type": "receipt", "id": odd, "status": "delivered"},
+        {"type": "receipt", "id": odd + "r", "ref": ref, "status": "delivered"},
+        {"type": "message", "id": "whole", "from": ANN, "to": OUR_NUMBER, "text": "Two"},
+    ]
+    posted = Request(
+        method="POST",
+        url="https://bridge.example/hooks/carriers/plain",
+        headers=Headers([("X-Secret", "secret")]),
+        body=json.dumps({"events": events}).encode(),
+    )
+    for outcome in (Arrived.STORED, Arrived.DUPLICATE):
+        report = await inbound.accept_webhook(world.bridge, "plain", posted)
+        assert [each for each, _ in report.outcomes] == [outcome] * len(events)
+    assert [message.text for message in await world.messages()] == ["Hello", "One", "Two"]
+    assert (await world.message(sent.id)).status is Status.DELIVERED

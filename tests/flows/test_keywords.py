@@ -236,3 +236,19 @@ async def test_two_contacts_who_stop_in_the_same_moment_are_told_of_both(world: 
     stop = {"type": "opt_out", "kind": "stop", "to": OUR_NUMBER}
     await world.webhook({**stop, "from": ANN}, {**stop, "from": BOB})
     assert len(await world.notices(ANN)) == len(await world.notices(BOB)) == 1
+
+
+@pytest.mark.parametrize("ahead_ms", [3_600_000, 10**13])
+async def test_a_time_still_to_come_holds_no_stop_back_and_no_start_in_silence(world: World, ahead_ms: int) -> None:
+    """A carrier's clock that was wrong once must not decide until then what a contact wants."""
+    await world.text("START", at_ms=world.clock.now + ahead_ms)
+    world.clock.now += 60_000
+    await world.text("STOP", at_ms=world.clock.now - 1_000)
+    assert await opted_out(world)
+    world.clock.now += 60_000
+    await world.text("STOP", at_ms=world.clock.now + ahead_ms)
+    world.clock.now += 60_000
+    await world.text("START", at_ms=world.clock.now - 1_000)
+    assert await opted_out(world)
+    notice = (await world.notices())[-1]
+    assert (notice.kind, notice.certainty) == (NoticeKind.OPTED_OUT, Certainty.POSSIBLE)

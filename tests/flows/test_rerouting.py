@@ -14,7 +14,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import Message, NoticeKind, Severity
 from smsbridge.domain.status import Status
 from smsbridge.flows import lanes, rerouting, upkeep
-from smsbridge.flows.outbound import cancel, retry
+from smsbridge.flows.outbound import MediaItem, cancel, retry
 from smsbridge.flows.receipts import write_part_ref
 from smsbridge.flows.resources import message as show_message
 from smsbridge.wire.http import Performed, Request
@@ -315,6 +315,39 @@ async def test_a_text_on_its_other_way_can_be_taken_back(world: World) -> None:
     await world.run_due()
     assert await rerouted(world, message) == (Status.CANCELLED, "second", "plain")
     assert world.sent() == []
+
+
+async def test_a_text_whose_files_are_got_ready_during_an_outage_goes_through_the_second(world: World) -> None:
+    world.network.files["https://pictures.example/cat.jpg"] = b"\xff\xd8\xff a cat"
+    await break_circuit(world)
+    message = await world.send("A cat", media=(MediaItem(url="https://pictures.example/cat.jpg"),))
+    assert (message.account, message.held_for_media) == ("plain", True)
+    await world.write(lambda tx: rerouting.reroute_waiting(tx, world.bridge))  # it cannot be moved before
+    await world.run_due()
+    assert await rerouted(world, message) == (Status.SENT, "second", "plain")
+    assert texts(world, "plain.example") == []
+
+
+async def test_texts_retried_while_both_are_out_of_reach_go_once_the_second_is_back(world: World) -> None:
+    """They are older than what has been looked at in this outage."""
+    world.network.answer = by_account(rejected(Cause.CONTENT_REJECTED))
+    olds = [await world.send("old", to=f"+1415555017{last}") for last in range(3)]
+    await world.run_due()
+    newer = await world.send("newer", to=BOB)
+    await break_circuit(world)
+    await world.run_due()
+    assert await rerouted(world, newer) == (Status.SENT, "second", "plain")
+    await break_circuit(world, "second")
+    for old in olds:
+        await world.write(lambda tx, old=old: retry(tx, world.bridge, old.id))
+    for message in olds:
+        assert await rerouted(world, message) == (Status.QUEUED, "plain", "")
+    await world.write(lambda tx: tx.release_brake(lanes.send_queue("second")))
+    world.clock.now += PROBE_MS
+    world.network.answer = by_account(refused)
+    await world.run_due()
+    for message in olds:
+        assert await rerouted(world, message) == (Status.SENT, "second", "plain")
 
 
 async def test_without_outages_among_its_causes_nothing_leaves_the_circuit(make_world: MakeWorld) -> None:

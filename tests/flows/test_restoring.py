@@ -8,6 +8,7 @@ import pytest
 
 from fakes import ANN, BOB, World, lost, ok
 from smsbridge.contracts.bridge import Policy
+from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import NoticeKind
 from smsbridge.domain.status import Status
 from smsbridge.flows import restoring
@@ -147,3 +148,18 @@ async def test_any_number_of_texts_comes_into_doubt(world: World) -> None:
     for _ in range(250):
         await world.send()
     assert await restored(world) == 250
+
+
+async def test_what_is_in_doubt_after_a_restore_is_given_to_no_second_account(make_world: Any) -> None:
+    """The first may have it, so a retry by a person goes there again and nowhere else."""
+    world: World = make_world(reroute={Cause.AUTH})
+    message = await world.send("queued")
+    await restored(world)
+    await world.write(restoring.finish)
+    world.network.answer = lambda _request: ok({"code": "auth"}, status=400)
+    await world.write(lambda tx: retry(tx, world.bridge, message.id))
+    await world.run_due()
+    assert [sent["text"] for sent in world.sent("plain.example/send")] == ["queued"]
+    assert world.sent("second.example") == []
+    kept = await world.message(message.id)
+    assert (kept.status, kept.account, kept.rerouted_from) == (Status.FAILED, "plain", "")

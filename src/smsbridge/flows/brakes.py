@@ -55,6 +55,18 @@ def observing(end: JobEnd, bridge: Bridge, job: Job, sign: Sign, reason: str = "
     return replace(end, write=write)
 
 
+def sparing(end: JobEnd, bridge: Bridge, job: Job) -> JobEnd:
+    """The same end of a job that asked its target nothing: if it was the probe, the next one is it."""
+    if not job.is_probe:
+        return end
+
+    def write(tx: Tx) -> None:
+        tx.spare_probe(job.queue, bridge.now_ms())
+        end.write(tx)
+
+    return replace(end, write=write)
+
+
 def holding(end: JobEnd, target: str, until_ms: int, reason: str) -> JobEnd:
     """The same end, which also keeps everything from the target until then."""
 

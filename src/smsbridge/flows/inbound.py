@@ -162,10 +162,41 @@ def _check_room(bridge: Bridge) -> None:
 def read_events(account: Account, request: Request) -> list[CarrierEvent]:
     """Authentic bytes always give at least one event: what cannot be read is Unrecognized, not lost."""
     try:
-        events = list(account.adapter.read_webhook(request))
+        events = [_storable(event) for event in account.adapter.read_webhook(request)]
     except Unreadable as unreadable:
         return [Unrecognized(reason=str(unreadable))]
     return events or [Unrecognized(reason="no event in it")]
+
+
+def _storable(event: CarrierEvent) -> CarrierEvent:
+    """Ids and words as a store can keep them: one that it cannot would keep out all that came with it, again and again.
+    A text is cleaned once it is whole, for its parts may divide a character."""
+    match event:
+        case InboundMessage(part=part):
+            media = [
+                replace(each, url=clean_text(each.url), content_type=clean_text(each.content_type))
+                for each in event.media
+            ]
+            return replace(
+                event,
+                carrier_message_id=clean_text(event.carrier_message_id),
+                media=tuple(media),
+                part=part and replace(part, of=clean_text(part.of)),
+            )
+        case Withheld():
+            return replace(event, carrier_message_id=clean_text(event.carrier_message_id))
+        case Receipt(evidence=evidence):
+            return replace(
+                event,
+                carrier_message_id=clean_text(event.carrier_message_id),
+                part_ref=clean_text(event.part_ref),
+                key=clean_text(event.key),
+                evidence=replace(evidence, code=clean_text(evidence.code), text=clean_text(evidence.text)),
+            )
+        case Unrecognized(reason=reason) | Ignored(reason=reason):
+            return replace(event, reason=clean_text(reason))
+        case _:
+            return event
 
 
 def accept_events(
@@ -532,7 +563,12 @@ def _is_said_last(known: OptOutState | None, account: str, carrier_at_ms: int | 
     if known is None or carrier_at_ms is None:
         return True
     if known.carrier_at_ms is not None and known.account == account:
-        return carrier_at_ms >= known.carrier_at_ms
+        if carrier_at_ms >= known.carrier_at_ms:
+            return True
+        # What was said before had a time still to come, so its clock was wrong, then at least: it does not outdo all
+        # that is said until then.
+        was_ahead = known.carrier_at_ms > known.changed_at_ms + _CLOCKS_APART_MS
+        return None if was_ahead and carrier_at_ms >= known.changed_at_ms - _CLOCKS_APART_MS else False
     if abs(carrier_at_ms - known.changed_at_ms) <= _CLOCKS_APART_MS:
         return None
     return carrier_at_ms > known.changed_at_ms

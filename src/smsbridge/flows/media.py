@@ -26,10 +26,11 @@ from smsbridge.domain.message import (
     NoticeKind,
 )
 from smsbridge.domain.retry import next_due_ms
-from smsbridge.domain.status import FINAL
+from smsbridge.domain.status import FINAL, Status
 from smsbridge.flows import lanes
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import attachment_notice_key, raise_notice
+from smsbridge.flows.rerouting import leave_open_circuit
 from smsbridge.wire.http import NO_HEADERS, Fetch, Request
 
 
@@ -366,10 +367,13 @@ def _release_send(tx: Tx, bridge: Bridge, message: Message) -> None:
     current = tx.message(message.id)
     if current is None:
         return
-    tx.update_message(replace(current, held_for_media=False))
+    ready = replace(current, held_for_media=False)
+    tx.update_message(ready)
     tx.expedite(lanes.send_lane(message.conversation_id), message.id, bridge.now_ms())
+    if ready.status is Status.QUEUED:
+        ready = leave_open_circuit(tx, bridge, ready)  # without its files nobody could tell whether the second takes it
     interaction = tx.interaction(message.interaction_id)
-    tell_of_message(tx, bridge, EventType.MESSAGE_UPDATED, message, interaction.desktop if interaction else "")
+    tell_of_message(tx, bridge, EventType.MESSAGE_UPDATED, ready, interaction.desktop if interaction else "")
 
 
 async def take_upload(

@@ -73,7 +73,8 @@ def leave_open_circuit(tx: Tx, bridge: Bridge, message: Message) -> Message:
 
 
 def reroute_waiting(tx: Tx, bridge: Bridge) -> int:
-    """The texts that wait behind open circuits; each is looked at once in an outage. Returns how many were."""
+    """The texts that wait behind open circuits; each is looked at once between two probes, for one that was put back
+    meanwhile may be an old one. Returns how many were."""
     now_ms, looked_at = bridge.now_ms(), 0
     for account in bridge.accounts.values():
         brake = tx.brake(lanes.send_queue(account.name))
@@ -82,14 +83,14 @@ def reroute_waiting(tx: Tx, bridge: Bridge) -> int:
         if tx.brake(lanes.send_queue(account.reroute)).is_on(now_ms):
             continue
         key = _LOOKED_UP_TO.format(account=account.name)
-        outage, _, after_id = tx.meta(key).partition(" ")
-        if outage != str(brake.opened_at_ms):
+        probe, _, after_id = tx.meta(key).partition(" ")
+        if probe != str(brake.probe_at_ms):
             after_id = ""
         waiting = tx.queued_messages(account.name, after_id=after_id, before_ms=now_ms, limit=_AT_ONCE)
         for message in waiting:
             leave_open_circuit(tx, bridge, message)
         if waiting:
-            tx.set_meta(key, f"{brake.opened_at_ms} {waiting[-1].id}")
+            tx.set_meta(key, f"{brake.probe_at_ms} {waiting[-1].id}")
         looked_at += len(waiting)
     return looked_at
 

@@ -72,7 +72,7 @@ def _doubt(tx: Tx, bridge: Bridge, message: Message) -> None:
             # The try that may have been made since the backup: its receipt, should one come, finds its part.
             moved = replace(moved, status=advance(moved.status, Move.CLAIM), tries=moved.tries + 1)
         if moved.status is Status.SENDING:
-            moved = replace(moved, status=advance(moved.status, Move.DOUBT), evidence=_RESTORED)
+            moved = replace(moved, status=advance(moved.status, Move.DOUBT), maybe_taken=True, evidence=_RESTORED)
         if moved is not part:
             tx.update_part(message.id, moved)
         parts.append(moved)

@@ -36,7 +36,7 @@ from smsbridge.domain.retry import next_due_ms
 from smsbridge.domain.status import FINAL, Move, Status, advance
 from smsbridge.domain.text import count_segments
 from smsbridge.flows import lanes
-from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of, sign_of
+from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of, sign_of, sparing
 from smsbridge.flows.causes import note_code
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
@@ -353,7 +353,7 @@ async def settle(bridge: Bridge, settling: Settling) -> JobEnd:
         end = _repeated(bridge, settling, performed)
         return observing(end, bridge, settling.job, sign_of(performed), reason_of(performed))
     if not account.adapter.abilities.find:
-        return _settled(bridge, settling, None)
+        return sparing(_settled(bridge, settling, None), bridge, settling.job)
     request = account.adapter.write_find(settling.query)
     performed = await bridge.network.perform(request, timeout_s=account.timeout_s, max_bytes=_LIST_BYTES)
     end = _settled(bridge, settling, performed)
