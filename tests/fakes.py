@@ -336,7 +336,7 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
             status=Status(event["status"]),
             part_ref=event.get("ref", ""),
             cause=Cause(event["cause"]) if event.get("cause") else None,
-            evidence=Evidence(code=event.get("cause", "")),
+            evidence=Evidence(code=event.get("cause") or ""),
         )
     if event.get("type") == "opt_out":
         return OptOut(kind=OptOutKind(event["kind"]), contact_number=event["from"], sender=event["to"])
