@@ -10,12 +10,12 @@ import smsutil
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.events import OptOutKind
 from smsbridge.domain.text import (
     GSM7,
     GSM7_BASIC,
     GSM7_EXTENSION,
-    clean_text,
     count_segments,
     plain_quotes,
     read_keyword,

@@ -18,7 +18,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend
 from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import Certainty, NoticeKind
-from smsbridge.domain.outcome import Rejected, RetryLater, Uncertain
+from smsbridge.domain.outcome import Evidence, Rejected, RetryLater, Uncertain
 from smsbridge.domain.status import Status
 from smsbridge.flows import outbound
 from smsbridge.flows.sending import begin_send, let_go_send, read_outcome, send
@@ -120,6 +120,22 @@ async def test_an_opt_out_at_the_carrier_is_ours_from_then_on(world: World) -> N
     known = await world.store.read(lambda tx: tx.opt_out(OUR_NUMBER, ANN))
     assert known is not None
     assert known.opted_out
+
+
+HALF = "\ud83d"
+"""Half a character, as JSON may hold it and no store can."""
+
+
+async def test_half_a_character_in_what_the_carrier_answers_harms_nothing(world: World) -> None:
+    accepted = Response(status=200, body=b'{"id": "C\\ud83d"}')
+    refused_with_it = Response(status=400, body=b'{"code": "blocked", "why": "\\ud83d"}')
+    for response, ended in ((accepted, Status.SENT), (refused_with_it, Status.FAILED)):
+        world.network.answer = lambda _request, response=response: Answered(response=response, elapsed_ms=1)
+        message = await world.send()
+        await world.run_due()
+        assert await status(world, message.id) is ended
+    told = Evidence(code=HALF, text=f"no {HALF}")
+    assert (told.code, told.text) == ("\N{REPLACEMENT CHARACTER}", "no \N{REPLACEMENT CHARACTER}")
 
 
 async def test_what_the_contact_says_counts_more_than_the_failure_of_a_text_from_before(world: World) -> None:

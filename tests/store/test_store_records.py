@@ -808,7 +808,7 @@ async def test_many_ids_are_asked_for_at_once(store: Store) -> None:
 @settings(max_examples=100, deadline=None)
 @given(text=st.text(max_size=40), name=st.text(max_size=10), data=st.dictionaries(st.text(max_size=5), st.integers()))
 async def test_any_text_comes_back_as_it_was(text: str, name: str, data: dict[str, int]) -> None:
-    from smsbridge.domain.text import clean_text
+    from smsbridge.domain.characters import clean_text
     from store.in_memory import memory_tx
 
     with memory_tx() as tx:

@@ -33,6 +33,7 @@ from smsbridge.contracts.settings import (
     reader_of_word,
 )
 from smsbridge.domain.cause import Cause
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
     CarrierEvent,
@@ -47,7 +48,7 @@ from smsbridge.domain.lookup import looked_up
 from smsbridge.domain.message import Capability, OutboundPart, SmsCapable
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
 from smsbridge.domain.status import FAILURES, Status
-from smsbridge.domain.text import clean_text, count_segments
+from smsbridge.domain.text import count_segments
 from smsbridge.wire.encoding import (
     Unreadable,
     list_at,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from smsbridge.domain.cause import PASSING, Cause
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.message import AttachmentProblem, Certainty, NoticeKind, Severity
 from smsbridge.domain.notice_texts import ENGLISH, Catalogue
-from smsbridge.domain.text import clean_text
 
 CATALOGUES: Final[Mapping[str, Catalogue]] = {"en": ENGLISH}
 """By primary language tag (`de` for `de-AT`)."""

@@ -8,16 +8,24 @@ from enum import StrEnum
 from typing import Final
 
 from smsbridge.domain.cause import Cause
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.status import Status
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evidence:
-    """The far end's own words, kept for the administrator. `code` is as they write it; `text` is cut when stored."""
+    """The far end's own words, kept for the administrator. `code` is as they write it; `text` is cut when stored.
+
+    Both are storable, whatever came: what a store cannot keep would crash whoever writes it down.
+    """
 
     code: str = ""
     text: str = ""
     http_status: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", clean_text(self.code))
+        object.__setattr__(self, "text", clean_text(self.text))
 
 
 NO_EVIDENCE = Evidence()

@@ -17,8 +17,8 @@ from typing import Final, Literal
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.message import Number, SmsCapable
-from smsbridge.domain.text import clean_text
 
 SenderKind = Literal["long_code", "toll_free", "short_code", "alphanumeric"]
 

@@ -18,7 +18,7 @@ from smsbridge.contracts.store import Arrived, Tx
 from smsbridge.domain.events import InboundMessage, Withheld
 from smsbridge.domain.phone import sender_kind
 from smsbridge.flows import lanes
-from smsbridge.flows.inbound import accept_events, is_known
+from smsbridge.flows.inbound import accept_events, is_known, storable
 from smsbridge.flows.restoring import CATCH_UP_SINCE
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Request
 
@@ -234,7 +234,8 @@ async def _with_media(bridge: Bridge, looking: CatchingUp, event: Came) -> Came 
 
 
 async def _accept(bridge: Bridge, account: Account, events: Sequence[Came]) -> int:
-    outcomes = await bridge.store.write(lambda tx: accept_events(tx, bridge, account, None, events))
+    kept = [storable(event) for event in events]
+    outcomes = await bridge.store.write(lambda tx: accept_events(tx, bridge, account, None, kept))
     stored = [reason for outcome, reason in outcomes if outcome is Arrived.STORED]
     for reason in stored:
         bridge.meter.count(

@@ -13,6 +13,7 @@ from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.spool import Spooled
 from smsbridge.contracts.store import Arrival, Arrived, OptOutState, StoreUnavailable, Thread, Tx
 from smsbridge.domain.cause import Cause
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.errors import BadSignature, Conflict, NoRoom, NotFound, Unauthenticated, Unavailable
 from smsbridge.domain.events import (
     CarrierEvent,
@@ -44,7 +45,7 @@ from smsbridge.domain.message import (
 )
 from smsbridge.domain.phone import read_own_sender, read_sender_of_text
 from smsbridge.domain.status import Status
-from smsbridge.domain.text import clean_text, count_segments, read_keyword
+from smsbridge.domain.text import count_segments, read_keyword
 from smsbridge.flows import interactions, lanes, parts
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import attachment_notice_key, raise_notice
@@ -162,13 +163,13 @@ def _check_room(bridge: Bridge) -> None:
 def read_events(account: Account, request: Request) -> list[CarrierEvent]:
     """Authentic bytes always give at least one event: what cannot be read is Unrecognized, not lost."""
     try:
-        events = [_storable(event) for event in account.adapter.read_webhook(request)]
+        events = [storable(event) for event in account.adapter.read_webhook(request)]
     except Unreadable as unreadable:
         return [Unrecognized(reason=str(unreadable))]
     return events or [Unrecognized(reason="no event in it")]
 
 
-def _storable(event: CarrierEvent) -> CarrierEvent:
+def storable(event: CarrierEvent) -> CarrierEvent:
     """Ids and words as a store can keep them: one that it cannot would keep out all that came with it, again and again.
     A text is cleaned once it is whole, for its parts may divide a character."""
     match event:
@@ -185,13 +186,12 @@ def _storable(event: CarrierEvent) -> CarrierEvent:
             )
         case Withheld():
             return replace(event, carrier_message_id=clean_text(event.carrier_message_id))
-        case Receipt(evidence=evidence):
+        case Receipt():
             return replace(
                 event,
                 carrier_message_id=clean_text(event.carrier_message_id),
                 part_ref=clean_text(event.part_ref),
                 key=clean_text(event.key),
-                evidence=replace(evidence, code=clean_text(evidence.code), text=clean_text(evidence.text)),
             )
         case Unrecognized(reason=reason) | Ignored(reason=reason):
             return replace(event, reason=clean_text(reason))

@@ -15,6 +15,7 @@ from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import Tx
 from smsbridge.domain.cause import Cause
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.errors import CannotSend, Conflict, FieldError, Invalid, NoRoom, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.journal import EventType
@@ -35,7 +36,7 @@ from smsbridge.domain.message import (
 )
 from smsbridge.domain.phone import sender_kind
 from smsbridge.domain.status import Move, Status, advance, of_parts
-from smsbridge.domain.text import clean_text, count_segments, split_text
+from smsbridge.domain.text import count_segments, split_text
 from smsbridge.flows import interactions, lanes
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice

@@ -14,8 +14,8 @@ from typing import Final
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import KeptPart, Tx, WaitingText
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.events import InboundMessage, TextPart
-from smsbridge.domain.text import clean_text
 from smsbridge.flows import lanes
 
 _MOST_PARTS: Final = 255  # their number has eight bits (3GPP TS 23.040, 9.2.3.24.1)

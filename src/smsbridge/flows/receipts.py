@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.store import Arrived, PartRef, StoredReceipt, Tx
 from smsbridge.domain.cause import NOT_CAPABLE, Cause, is_known
+from smsbridge.domain.characters import clean_text
 from smsbridge.domain.events import Receipt
 from smsbridge.domain.journal import EventType
 from smsbridge.domain.message import Attachment, Interaction, Message, MessageId, Part
@@ -85,6 +86,9 @@ class Report:
     carrier_message_id: str = ""
     cause: Cause | None = None
     evidence: Evidence = NO_EVIDENCE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "carrier_message_id", clean_text(self.carrier_message_id))
 
     @classmethod
     def of(cls, receipt: Receipt) -> Report:
