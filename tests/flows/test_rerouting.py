@@ -125,6 +125,21 @@ async def test_never_what_the_first_may_have_from_an_earlier_try(world: World) -
     assert texts(world, "second.example") == []
 
 
+async def test_never_what_the_first_had_from_a_try_that_it_said_it_did_not_take(world: World) -> None:
+    world.network.answer = by_account(lambda: ok({"after_s": 1}, status=429))
+    message = await world.send()
+    await world.run_due()
+    world.clock.now += 60_000
+    claimed = await world.claim()  # the second try
+    assert claimed is not None
+    await world.webhook({"type": "receipt", "id": "P1", "ref": write_part_ref(message.id, 1, 1), "status": "sent"})
+    world.network.answer = by_account(rejected(Cause.AUTH))
+    await world.finish(*claimed)
+    await world.run_due()
+    assert texts(world, "second.example") == []
+    assert await rerouted(world, message) == (Status.FAILED, "plain", "")
+
+
 async def test_never_what_the_first_took_and_then_failed(world: World) -> None:
     world.network.answer = by_account(lambda: ok({"id": "P1"}))
     message = await world.send()

@@ -136,7 +136,10 @@ def _move(
     tx: Tx, bridge: Bridge, message: Message, parts: list[Part], part: Part, report: Report, *, stale: bool
 ) -> bool:
     if stale and report.status is not Status.DELIVERED:
-        return False  # an earlier try's bad news: the try that is running now decides
+        # An earlier try's news: the try that is running now decides. But then that carrier had the text.
+        if not part.maybe_taken:
+            tx.update_part(message.id, replace(part, maybe_taken=True))
+        return False
     told = after_report(part, report)
     moved = replace(told, carrier_message_id=(not stale and report.carrier_message_id) or part.carrier_message_id)
     if moved == part:

@@ -189,7 +189,10 @@ def _go_another_way(
         )
         note_code(tx, bridge, sending.account.name, outcome.evidence)
         current = tx.message(sending.message.id)
-        if current is not None and current.status is Status.QUEUED:  # no receipt came first, and nobody took it back
+        if current is None or current.status is not Status.QUEUED:
+            return  # a receipt came first, or somebody took it back
+        # Asked once more: a receipt may have told meanwhile that the first has it from an earlier try.
+        if second_account(tx, bridge, current, tx.parts(current.id)) is second:
             reroute(tx, bridge, current, second, outcome.cause, outcome.evidence)
 
     facts = {**facts, "outcome": "rerouted", "through": second.name}
