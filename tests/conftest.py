@@ -11,6 +11,9 @@ import pytest
 import structlog
 from hypothesis import settings
 
+pytest.register_assert_rewrite("carriers", "desk", "e2e", "faults", "simulation", "simulator", "store", "web", "wire")
+"""What the tests share says as well what it saw and what it expected, not only that they differ."""
+
 settings.register_profile("long", max_examples=2_000)
 """For an hour of one's own, in place of 100 each: `pytest --hypothesis-profile=long tests/carriers`."""
 

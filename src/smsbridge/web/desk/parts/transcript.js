@@ -97,8 +97,8 @@ export function Lines({ contact, interaction }) {
   useEffect(() => void acts.attempt(() => openTranscript(contact.id)), [contact.id, state.reloads.value]);
   useSteadyScroll(scroll, entries, waiting, setBelow);
   useReadMarks(scroll, interaction, contact, entries);
-  const onScroll = () => {
-    const { scrollTop, scrollHeight, clientHeight } = scroll.current;
+  const onScroll = ({ currentTarget }) => {
+    const { scrollTop, scrollHeight, clientHeight } = currentTarget; // the ref may be gone: browsers tell of it a frame later
     if (scrollTop > -NEAR_PX) setBelow(0);
     if (scrollHeight + scrollTop - clientHeight < clientHeight) acts.attempt(() => loadEarlier(contact.id, 200));
   };
