@@ -193,6 +193,18 @@ def test_an_unknown_table_in_a_variable_is_found_in_that_variable(file: Path) ->
     assert problem == "SMSBRIDGE__SERVR__PORT: servr: there is no such key. Did you mean server?"
 
 
+def test_a_misspelt_account_in_a_variable_is_found_in_that_variable(file: Path) -> None:
+    (problem,) = problems_of(file, GOOD, {"SMSBRIDGE__CARRIERS__TWILLIO__AUTH_TOKEN": "x"})
+    assert problem.startswith("SMSBRIDGE__CARRIERS__TWILLIO__AUTH_TOKEN: carriers.twillio.type: is missing.")
+
+
+def test_a_key_of_the_whole_file_that_slipped_into_a_table_is_told_where_it_stands(file: Path) -> None:
+    (problem,) = problems_of(file, f'{GOOD}[server]\ndata_dir = "/srv"\n')
+    assert problem.endswith(
+        "server.data_dir: there is no such key in [server]. It stands before the first [table] of the file."
+    )
+
+
 def test_a_secret_that_cannot_be_read_hides_nothing_else_in_its_table(file: Path) -> None:
     text = GOOD.replace('auth_token = "token-of-the-file"', 'auth_token_file = "nowhere"').replace(SID, "AC12")
     crm = '[desktops.crm]\ntype = "webhook"\nurl = "ftp://x"\nsecret_file = "nowhere"\n'
@@ -245,7 +257,7 @@ carrier = "twilio"
     expected = [
         ("1", "public_url", "must be https: texts of people are sent to it. Plain http is taken for 127.0.0.1 only."),
         ("2", "nonsense", "there is no such key. There are: public_url, data_dir, "),
-        ("4", "server.port", "must be a valid integer"),
+        ("4", "server.port", "must be a whole number."),
         ("5", "server.hots", "there is no such key in [server]. Did you mean host?"),
         ("7", "media.hold", 'must be a duration like "30s", "5m", "24h" or "2d".'),
         ("8", "carriers.twilio.api_key", "is missing"),

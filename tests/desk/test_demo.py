@@ -51,6 +51,11 @@ async def test_the_sixty_second_story(browser: Browser, demo: Office) -> None:
         await expect(notice).to_contain_text("receive texts")
         await expect(ticks).to_have_count(4)
         await expect(page.locator("#wire")).to_contain_text("/hooks/carriers/twilio")
+
+        # however much went over the wire, it is the list that scrolls and not the page
+        root = "document.documentElement"
+        assert await page.locator("#wire .scroll").evaluate("(box) => box.scrollHeight > box.clientHeight")
+        assert await page.evaluate(f"{root}.scrollHeight - {root}.clientHeight") == 0
         await see_all_well([window])
 
 

@@ -168,6 +168,8 @@ def _explain(error: Any) -> tuple[str, str, str]:
             known = keys_of(section_at(path[:-1]) or Settings)
             where = f" in [{'.'.join(path[:-1])}]" if path[:-1] else ""
             cure = _near(path[-1], known) or f"There are: {', '.join(known)}."
+            if path[:-1] and path[-1] in keys_of(Settings) and Settings.model_fields[path[-1]].annotation is str:
+                cure = "It stands before the first [table] of the file."
             return key, f"there is no such key{where}.", cure
         case "missing":
             return key, "is missing.", (field.description or "") if field else ""
@@ -181,6 +183,10 @@ def _explain(error: Any) -> tuple[str, str, str]:
             return key, "must be a table.", ""
         case "tuple_type":
             return key, "must be a list.", ""
+        case "int_type" | "int_parsing" | "int_from_float":
+            return key, "must be a whole number.", ""
+        case "string_type":
+            return key, "must be a text in quotes.", ""
         case _:
             words = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
             return key, f"{words[:1].lower()}{words[1:]}.", ""

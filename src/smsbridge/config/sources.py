@@ -54,14 +54,19 @@ class Sources:
     warnings: list[Problem] = field(default_factory=list)
 
     def locate(self, problem: Problem) -> Problem:
-        """With the place of its key, of what stands within it, or of the nearest table around it."""
+        """With the place of its key, of what stands within it, or of the nearest table around it. An account of which a
+        variable alone speaks is found there: its name may be misspelt in it."""
         steps = problem.key.split(".")
-        within = (key for key in self.origins if key.startswith(f"{problem.key}."))
-        around = (".".join(steps[:length]) for length in reversed(range(len(steps))))
-        origin = next((self.origins[key] for key in (problem.key, *within, *around) if key in self.origins), None)
+        around = [".".join(steps[:length]) for length in range(len(steps) - 1, 0, -1)]
+        account = self._keys_within(".".join(steps[:2])) if steps[0] in ADAPTER_TABLES else []
+        places = (problem.key, *self._keys_within(problem.key), *around, *account, "")
+        origin = next((self.origins[key] for key in places if key in self.origins), None)
         if origin is None or problem.source:
             return problem
         return replace(problem, line=origin.line, source=origin.source)
+
+    def _keys_within(self, table: str) -> list[str]:
+        return [key for key in self.origins if key.startswith(f"{table}.")]
 
 
 def read_sources(
@@ -104,7 +109,7 @@ def _read_file(file: Path) -> Layer:
         cure = "Run this as the user that runs the bridge."
         raise ConfigProblems([Problem(key=str(file), problem="must not be read by you.", cure=cure)]) from None
     except OSError as error:
-        cure = "Write one with `smsbridge init`, or try it without with `smsbridge demo`."
+        cure = "Name another with --config, write one with `smsbridge init`, or try `smsbridge demo`, which needs none."
         raise ConfigProblems(
             [Problem(key=str(file), problem=f"cannot be read: {error.strerror}.", cure=cure)]
         ) from None
