@@ -30,6 +30,7 @@ from smsbridge.simulator import Simulator, SimulatorSettings
 from smsbridge.simulator.faults import FaultSettings
 from smsbridge.simulator.traffic import Exchange
 from smsbridge.web.auth import make_key
+from smsbridge.web.server import CannotListen
 from smsbridge.web.sessions import make_passcode
 
 SENDER: Final = "+15005550006"
@@ -65,7 +66,7 @@ class DemoOptions:
 
 
 async def run_demo(options: DemoOptions) -> int:
-    """Until SIGTERM or SIGINT. Raises OSError when the port is taken."""
+    """Until SIGTERM or SIGINT. Raises CannotListen when the port is taken."""
     listen = _bind(options.port)
     port = listen.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="smsbridge-demo-") as scratch:
@@ -90,6 +91,8 @@ async def _run(
 ) -> int:
     port = listen.getsockname()[1]
     kept = f"Kept in {options.keep}." if options.keep else "Kept in a temporary folder until you stop it."
+    if options.store_url:
+        kept = "Texts are kept in your PostgreSQL database."
     kept = f"Carrier: {options.carrier}, simulated. {kept}"
     daemon = Daemon(
         load(
@@ -163,7 +166,10 @@ async def _furnish(bridge: Bridge, simulator: Simulator, account: dict[str, str]
 
 
 def _banner(facts: dict[str, Any], options: DemoOptions) -> str:
-    base, store = facts["api_url"].removesuffix("/v1"), "temporary; keep it with --keep DIR"
+    base = facts["api_url"].removesuffix("/v1")
+    store = f"in {options.keep}" if options.keep else "temporary; keep it with --keep DIR"
+    if options.store_url:
+        store = f"texts in your PostgreSQL database; files {store}"
     return f"""
 smsbridge {__version__}  demo: nothing leaves this computer
 
@@ -173,7 +179,7 @@ smsbridge {__version__}  demo: nothing leaves this computer
   API          {facts["api_url"]}      documented at {base}/docs
   API key      {facts["api_key"]}
   Carrier      {facts["carrier"]}, played by the simulator at {facts["simulator_url"]}; our number {facts["sender"]}
-  Store        {f"in {options.keep}" if options.keep else store}
+  Store        {store}
 {_walk(facts) if options.curl else ""}
 Phones and faults by hand: docs/simulator.md{"" if options.curl else ", or --curl for commands to type"}.
 {"What goes over the wire is shown here. " if options.show_traffic else ""}Ctrl-C ends the demo.
@@ -274,7 +280,11 @@ def _passcode_of(agent_id: str) -> str:
 def _bind(port: int) -> socket.socket:
     listen = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     listen.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listen.bind(("127.0.0.1", port))
+    try:
+        listen.bind(("127.0.0.1", port))
+    except OSError as error:
+        listen.close()
+        raise CannotListen(f"127.0.0.1:{port}", error) from error
     return listen
 
 

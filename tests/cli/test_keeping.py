@@ -50,7 +50,7 @@ def test_what_is_no_backup_changes_nothing(place: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused = place.run("restore", "from", str(tmp_path / "empty"))
     assert refused.exit_code == 1
-    assert "is no backup" in refused.stderr
+    assert "is no backup: manifest.json is not in it. Name the folder that" in refused.stderr
     assert [each["id"] for each in place.ask("keys", "list")] == [before]
 
 

@@ -234,8 +234,30 @@ def test_a_port_that_is_taken_is_named(place: Any) -> None:
         with place.process("serve", SMSBRIDGE__SERVER__PORT=str(port)) as daemon:
             _, said = daemon.communicate(timeout=20)
         assert daemon.returncode == 69
-        assert f"Error: Cannot listen on 127.0.0.1:{port}: " in said
+        assert f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use. Stop what" in said
+        assert "server.port" in said
         assert "Traceback" not in said
+        with place.process("serve", SMSBRIDGE__SERVER__METRICS_PORT=str(port)) as daemon:
+            _, said = daemon.communicate(timeout=20)
+        assert f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use." in said
+        demo = place.run("demo", "--port", str(port))
+        assert demo.exit_code == 69
+        assert demo.stderr.endswith("or choose another one with --port (0 takes any free one).\n")
+
+
+def test_an_address_that_is_none_of_this_computer_is_named(place: Any) -> None:
+    with place.process("serve", SMSBRIDGE__SERVER__HOST="203.0.113.5") as daemon:
+        _, said = daemon.communicate(timeout=20)
+    assert daemon.returncode == 69
+    assert "203.0.113.5" in said
+    assert "server.host" in said
+
+
+def test_a_data_folder_may_have_a_long_path(place: Any) -> None:
+    """A socket's name may not: the kernel takes 107 bytes."""
+    folder = str(place.folder / "a-folder-with-a-very-long-name" / ("x" * 100))
+    with place.serving(SMSBRIDGE__DATA_DIR=folder):
+        assert place.run("keys", "list", SMSBRIDGE__DATA_DIR=folder).stderr == "None.\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self/mem").exists(), reason="needs /proc")
@@ -245,6 +267,11 @@ def test_a_data_folder_that_cannot_be_made_is_named(place: Any) -> None:
     assert daemon.returncode == 69
     assert "/proc/nowhere" in said
     assert "Traceback" not in said
+    asked = place.run("keys", "list", SMSBRIDGE__DATA_DIR="/proc/nowhere")
+    assert asked.stderr == "Error: /proc/nowhere: No such file or directory. Check data_dir and its permissions.\n"
+    demo = place.run("demo", "--port", "0", "--ready-file", "/nowhere/ready.json")
+    assert demo.exit_code == 2
+    assert "there is no folder /nowhere" in demo.stderr
 
 
 def test_a_database_that_is_away_is_named_and_not_the_data_folder(place: Any) -> None:
@@ -374,7 +401,9 @@ def test_what_is_braked_is_listed_and_released(place: Any) -> None:
     }
     assert place.run("brakes", "release", "send:twilio").stdout == "send:twilio is released.\n"
     assert place.ask("brakes", "list") == []
-    assert place.run("brakes", "release", "send:vonage").exit_code == 1
+    free = place.run("brakes", "release", "send:vonage")
+    assert free.exit_code == 1
+    assert free.stderr == "Error: There is no brake on 'send:vonage'.\n"
 
 
 def test_a_desktop_that_was_switched_off_is_switched_on(place: Any) -> None:

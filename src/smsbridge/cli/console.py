@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from smsbridge.app import accounts_of, desktops_of, link_key, senders_of
 from smsbridge.blobs import FolderBlobs
+from smsbridge.cli.shared import explain_store
 from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Bridge
@@ -64,8 +65,13 @@ def ask(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
             time.sleep(_LOOK_AGAIN_S)
         except (StoreTooNew, StoreMisplaced, BridgeError) as error:
             raise NotDone(str(error)) from None
-        except (StoreUnavailable, OSError) as error:
-            raise NotDone(f"The store cannot be opened: {error}.", later=True) from None
+        except StoreUnavailable as error:
+            raise NotDone(explain_store(error, loaded.settings.store_url), later=True) from None
+        except OSError as error:
+            words = (
+                f"{error.filename or loaded.settings.data_path}: {error.strerror}. Check data_dir and its permissions."
+            )
+            raise NotDone(words, later=True) from None
 
 
 def ask_daemon(path: Path, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:

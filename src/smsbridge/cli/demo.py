@@ -52,8 +52,10 @@ def demo(
         show_traffic=not quiet,
         curl=curl,
     )
+    if ready_file is not None and not ready_file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {ready_file.parent}", param_hint="--ready-file")
     set_up_logging(level="warning")
-    with explained(f"127.0.0.1:{port}", store_url), new_runner() as runner:
+    with explained(store_url, folder="--keep", port="--port (0 takes any free one)"), new_runner() as runner:
         sys.exit(runner.run(run_demo(options)))
 
 

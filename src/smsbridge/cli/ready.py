@@ -77,7 +77,8 @@ def _ask(url: str, timeout_s: float) -> tuple[str, str]:
         with error:
             return f"{url} answers {error.code}, {_read_problems(error.read(_LONGEST_ANSWER_BYTES))}", ""
     except (OSError, ValueError) as error:
-        return f"{url} does not answer, {getattr(error, 'reason', error)}", ""
+        reason = getattr(error, "reason", error)
+        return f"{url} does not answer ({getattr(reason, 'strerror', None) or reason})", ""
 
 
 def _read_degraded(body: bytes) -> str:

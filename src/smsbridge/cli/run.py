@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from smsbridge.cli.shared import (
     Stopped,
     TryAgain,
     Unreachable,
+    explain_store,
     load_config,
     print_warnings,
     with_config,
@@ -26,6 +28,7 @@ from smsbridge.cli.shared import (
 from smsbridge.config import ConfigProblems
 from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable
 from smsbridge.log import set_up_logging
+from smsbridge.web.server import CannotListen
 
 
 @click.command()
@@ -36,11 +39,12 @@ def serve(config: Path | None) -> None:
     settings = loaded.settings
     set_up_logging(level=settings.log.level, style=settings.log.format)
     print_warnings(loaded.warnings)
-    with explained(f"{settings.server.host}:{settings.server.port}", settings.store_url), new_runner() as runner:
+    with explained(settings.store_url, folder="data_dir", port=_PORTS), new_runner() as runner:
         sys.exit(runner.run(app.serve(loaded)))
 
 
 COMMANDS: Final = {"serve": serve}
+_PORTS: Final = "server.port (server.metrics_port for the metrics)"
 
 
 def new_runner() -> asyncio.Runner:
@@ -50,36 +54,38 @@ def new_runner() -> asyncio.Runner:
 
 
 @contextmanager
-def explained(address: str, store_url: str) -> Iterator[None]:
-    """What keeps a bridge from starting, as one sentence and an exit code. A bug keeps its traceback."""
-    cure = "Check that PostgreSQL runs, and store.url." if store_url else _CHECK_FOLDER
+def explained(store_url: str, *, folder: str, port: str) -> Iterator[None]:
+    """What keeps a bridge from starting, as one sentence and an exit code. A bug keeps its traceback.
+
+    `folder` and `port` name what the reader changes: settings or options.
+    """
     try:
         yield
     except Exception as error:
-        stopped = _explain(_only(error), address, cure)
+        stopped = _explain(_only(error), store_url, folder, port)
         if stopped is None:
             raise
         raise stopped from None
 
 
-def _explain(error: BaseException, address: str, cure: str) -> Stopped | None:
+def _explain(error: BaseException, store_url: str, folder: str, port: str) -> Stopped | None:
     match error:
         case StoreInUse():
-            return TryAgain(f"{error}. Stop that one first, or choose another data_dir.")
+            return TryAgain(f"{error}. Stop that one first, or choose another {folder}.")
         case StoreTooNew() | StoreMisplaced() | ConfigProblems():
             return Misconfigured(str(error))
         case StoreUnavailable():
-            return Unreachable(f"The store cannot be opened: {error}. {cure}")
+            return Unreachable(explain_store(error, store_url, folder))
+        case CannotListen(errno=errno.EADDRINUSE):
+            return Unreachable(f"{error} Stop what listens there, or choose another one with {port}.")
+        case CannotListen(errno=errno.EACCES):
+            return Unreachable(f"{error} Ports below 1024 are for root: choose a higher one with {port}.")
+        case CannotListen():
+            return Unreachable(f"{error} It has to be an address of this computer: server.host.")
         case OSError(filename=str() as name):
-            return Unreachable(f"{name}: {error.strerror}. Check data_dir and its permissions.")
-        case OSError():
-            words = f"Cannot listen on {address}: {error.strerror or error}."
-            return Unreachable(f"{words} Stop what listens there, or choose another port.")
+            return Unreachable(f"{name}: {error.strerror}. Check {folder} and its permissions.")
         case _:
             return None
-
-
-_CHECK_FOLDER: Final = "Check data_dir, its disk and its permissions."
 
 
 def _only(error: BaseException) -> BaseException:

@@ -13,6 +13,7 @@ import click
 
 from smsbridge.carriers import load_carriers
 from smsbridge.config import ConfigProblems, Loaded, Problem, load
+from smsbridge.contracts.store import StoreAway, StoreUnavailable
 from smsbridge.desktops import load_desktops
 from smsbridge.provisioning.check import Check
 
@@ -90,6 +91,17 @@ def load_config(config: Path | None) -> Loaded:
     except ConfigProblems as error:
         print_problems(error)
         sys.exit(EXIT_CONFIG)
+
+
+def explain_store(error: StoreUnavailable, store_url: str, folder: str = "data_dir") -> str:
+    """Why it cannot be opened, and what to do. What our own checks find says so itself."""
+    if not store_url:
+        cure = f" Check {folder}, its disk and its permissions."
+    elif isinstance(error, StoreAway):
+        cure = " Check that PostgreSQL runs, and store.url."
+    else:
+        cure = " Check store.url and what it names." if error.__cause__ else ""
+    return f"The store cannot be opened: {error}.{cure}"
 
 
 def print_json(value: Any) -> None:

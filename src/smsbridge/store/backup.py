@@ -100,6 +100,9 @@ def read_backup(folder: Path) -> Backup:
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         lines = (folder / SUMS).read_text("utf-8").splitlines()
+    except FileNotFoundError as error:
+        words = f"{Path(error.filename).name} is not in it. Name the folder that `smsbridge backup` printed"
+        raise BackupFailed(f"{folder} is no backup: {words}.") from None
     except (OSError, ValueError) as error:
         raise BackupFailed(f"{folder} is no backup: {error}.") from None
     for line in lines:

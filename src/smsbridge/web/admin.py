@@ -322,7 +322,7 @@ async def _list_brakes(bridge: Bridge, _arguments: Mapping[str, Any]) -> Answer:
 async def _release_brake(bridge: Bridge, arguments: Mapping[str, Any]) -> Answer:
     target = _text(arguments, "id")
     if not await bridge.store.write(lambda tx: tx.release_brake(target)):
-        raise NotFound("brake", target)
+        raise NotFound("brake on", target)
     return {"id": target, "released": True}
 
 

@@ -8,6 +8,7 @@ none for an answer that nobody reads. `reap` sets both. It reads one private att
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import stat
 import time
@@ -42,6 +43,8 @@ BACKLOG: Final = 1_024
 MAX_HEADER_BYTES: Final = 8_190
 MAX_HEADERS: Final = 100
 OPS_HOST: Final = "127.0.0.1"
+MOST_SOCKET_NAME_BYTES: Final = 108
+"""With the zero at its end. https://man7.org/linux/man-pages/man7/unix.7.html"""
 _LINGER_S: Final = 1.0
 """How long the rest of a refused body is read away, so that the client sees the answer and no reset."""
 
@@ -113,7 +116,7 @@ class WebServer:
         """Binds everything and returns the public port. `held` is a socket that listens already, instead of host:port.
 
         With `metrics_port` the operators' URLs are on that port of this machine only (0: any), see `ops_port`. Raises
-        OSError for an address that cannot be had.
+        CannotListen for an address that cannot be had, OSError for the admin socket.
         """
         routes = [*self._more_routes, *public_routes(self._parts, ops=metrics_port is None)]
         public = await self._open("public", build_app(routes))
@@ -164,6 +167,16 @@ class WebServer:
                 continue
 
 
+class CannotListen(Exception):
+    """An address that cannot be had, with the system's reason."""
+
+    def __init__(self, address: str, error: OSError) -> None:
+        self.errno = error.errno or 0
+        # asyncio puts the address and words of its own before the system's; a name that is not found is below 0
+        self.reason = os.strerror(self.errno) if self.errno > 0 else str(error.strerror or error)
+        super().__init__(f"Cannot listen on {address}: {self.reason}.")
+
+
 class Listener:
     """One listening socket, its application, and the connections it has accepted."""
 
@@ -182,8 +195,12 @@ class Listener:
         await self._runner.setup()
 
     async def bind(self, host: str, port: int) -> None:
+        """Raises CannotListen."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connect, host, port, backlog=BACKLOG)
+        try:
+            self._server = await loop.create_server(self._connect, host, port, backlog=BACKLOG)
+        except OSError as error:
+            raise CannotListen(f"{host}:{port}", error) from error
 
     async def take(self, held: socket.socket) -> None:
         held.settimeout(0)
@@ -366,12 +383,16 @@ def _bind_file(path: Path) -> socket.socket:
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
         path.unlink()  # of a process that was killed: the store's lock says that no other one lives
     door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        door.bind(str(path))
+        fits = len(os.fsencode(path)) < MOST_SOCKET_NAME_BYTES
+        door.bind(str(path) if fits else f"/proc/self/fd/{folder}/{path.name}")
         path.chmod(0o600)  # nobody can connect before it listens
-    except OSError:
+    except OSError as error:
         door.close()
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        os.close(folder)
     return door
 
 
