@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 import smsbridge
+from smsbridge.flows import lanes
+from smsbridge.log import set_up_logging
 
 SOURCE = Path(smsbridge.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs/logs.md"
@@ -45,3 +50,18 @@ def test_the_example_on_the_page_has_the_fields_that_every_line_has() -> None:
     example = re.search(r"```json\n(.*)\n```", PAGE.read_text("utf-8"))
     assert example is not None
     assert re.match(r'\{"ts":"[^"]+","level":"info","event":"webhook\.accepted"', example[1])
+
+
+def test_what_the_pages_look_for_in_the_journal_is_there_as_it_is_written() -> None:
+    """A blank after a colon, and `journalctl -g` finds nothing in a night when it counts."""
+    out = io.StringIO()
+    set_up_logging(style="json", stream=out, environment={})
+    for kind in (lanes.SEND, lanes.SETTLE, lanes.DELIVER, lanes.CATCH_UP):
+        structlog.get_logger().info("job.ended", kind=kind)
+    for _, event in set(events_written()):
+        structlog.get_logger().info(event)
+    pages = "\n".join(page.read_text("utf-8") for page in PAGE.parent.rglob("*.md"))
+    looked_for = re.findall(r"journalctl .*-g ('[^']*'|\S+)", pages)
+    assert len(looked_for) >= 5
+    for pattern in looked_for:
+        assert re.search(pattern.strip("'"), out.getvalue()), pattern
