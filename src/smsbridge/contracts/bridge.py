@@ -90,7 +90,7 @@ class DeskPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """Every knob a flow turns by; config.py explains each. Times in milliseconds unless the name says otherwise."""
+    """Every knob a flow turns by; config/settings.py explains each. Milliseconds unless the name says otherwise."""
 
     asynchronous: bool = True
     idle_end_ms: int = 24 * 3_600_000

@@ -11,7 +11,7 @@
     └── BadSignature            the sender of a webhook could not be proven                       401
         └── Unauthenticated     and it did not try: it wants to be asked                          401
 
-Configuration errors live in config.py: they end the process before any of this exists.
+Configuration errors live in config/: they end the process before any of this exists.
 """
 
 from __future__ import annotations

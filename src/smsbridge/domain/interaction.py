@@ -43,7 +43,6 @@ class EndReason(StrEnum):
     AGENT = "agent"
     IDLE = "idle"
     OPTED_OUT = "opted_out"
-    DESKTOP = "desktop"
 
 
 def after(state: State, step: Step) -> State | None:

@@ -68,23 +68,9 @@ def sniff_type(head: bytes) -> str | None:
     return _sniff_text(head)
 
 
-def same_family(claimed: str, sniffed: str) -> bool:
-    """Whether a claim is near enough to the truth to be no cause for alarm: `image/png` for a JPEG is, a PDF is not.
-
-    An empty or a general claim (`application/octet-stream`) fits anything.
-    """
-    claim = claimed.partition(";")[0].strip().lower()
-    return claim in _NO_CLAIM or _family(claim) == _family(sniffed)
-
-
 def is_picture(content_type: str) -> bool:
     """Whether the bytes can be given to `contracts.network.Imaging`."""
     return content_type in PICTURE_TYPES
-
-
-def file_extension(content_type: str) -> str:
-    """With its dot; `.bin` for a type that is not taken."""
-    return _EXTENSIONS.get(content_type, (".bin",))[0]
 
 
 def safe_filename(name: str, content_type: str) -> str:
@@ -109,19 +95,10 @@ def safe_filename(name: str, content_type: str) -> str:
     return f"{stem}.{ending}"
 
 
-_NO_CLAIM: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-binary"})
 _MAX_NAME_LOOKED_AT: Final = 1_000
 _WINDOWS_DEVICES: Final = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 )
-
-
-def _family(content_type: str) -> str:
-    """Sound and film are one family: the same containers hold both, and carriers label them as they like."""
-    major = content_type.partition("/")[0]
-    if major in {"audio", "video"} or content_type == "application/ogg":
-        return "recording"
-    return major if major in {"image", "text"} else content_type
 
 
 def _sniff_iso_media(head: bytes) -> str | None:

@@ -28,7 +28,6 @@ M = TypeVar("M", bound=BaseModel)
 Handler = Callable[["Call"], Awaitable["Answer | Mapping[str, Any] | web.StreamResponse | None"]]
 Body = Literal["json", "multipart", "none"]
 
-MAX_PAGE: Final = 200
 MAX_CURSOR_CHARS: Final = 512
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\["\\])*"')
