@@ -33,12 +33,16 @@ class DemoPages:
 
     def routes(self) -> list[web.AbstractRouteDef]:
         return [
+            web.get("/", self._front),
             web.get("/demo", self._demo),
             web.get("/phone", self._phone),
             web.get("/demo/connect", self._connect),
             web.get("/demo/assets/{path:[a-z0-9/._-]+}", self._asset),
             web.get("/desk", self._desk),
         ]
+
+    async def _front(self, _: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/demo"})
 
     async def _demo(self, request: web.Request) -> web.StreamResponse:
         return await self._signed_in(request, self._page("demo.html"))

@@ -45,6 +45,11 @@ def policy(text: str) -> dict[str, list[str]]:
     return {name: values for name, *values in (part.split() for part in text.split(";"))}
 
 
+async def test_who_types_only_the_address_comes_to_the_demo(demo: Running) -> None:
+    status, headers, _ = await demo.get("/", allow_redirects=False)
+    assert (status, headers["Location"]) == (302, "/demo")
+
+
 @pytest.mark.parametrize("path", ["/demo", "/phone", "/demo/connect"])
 async def test_a_page_may_talk_to_this_bridge_and_its_simulator_and_to_nobody_else(demo: Running, path: str) -> None:
     status, headers, body = await demo.get(path)

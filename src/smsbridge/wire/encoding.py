@@ -56,7 +56,7 @@ def read_json(body: bytes) -> Any:
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"not readable JSON: {type(error).__name__}") from None
+        raise Unreadable(f"not readable JSON{_problem_of(error)}") from None
     _check_depth(value, MAX_JSON_DEPTH)
     return value
 
@@ -104,15 +104,29 @@ def write_json(value: Any) -> bytes:
     return to_json(value)  # pydantic's, which takes a quarter of the time of json.dumps
 
 
+def _problem_of(error: ValueError | RecursionError) -> str:
+    match error:
+        case json.JSONDecodeError(lineno=line, colno=column):
+            return f" at line {line}, column {column}"
+        case UnicodeDecodeError():
+            return ": not UTF-8"
+        case RecursionError():
+            return ": nested too deeply"
+        case Unreadable():
+            return f": {error}"
+        case _:
+            return ": a number has too many digits"
+
+
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise ValueError("duplicate name")
+        raise Unreadable("a name stands twice in one object")
     return made
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise Unreadable(f"{name} is not JSON")
 
 
 def _check_depth(value: Any, left: int) -> None:
