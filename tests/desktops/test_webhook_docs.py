@@ -42,6 +42,7 @@ from smsbridge.domain.message import (
 )
 from smsbridge.domain.status import Status
 from smsbridge.flows import resources
+from smsbridge.web.api import models
 from smsbridge.wire.http import Headers, Request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "desktops" / "webhook.md").read_text("utf-8")
@@ -90,6 +91,19 @@ def test_the_members_in_the_examples_are_those_of_the_resources() -> None:
     assert shown == {name: set(resource) for name, resource in real_resources().items()}
     attachment = next(each for each in RECEIVED if each["type"] == "message.received")["data"]["attachments"][0]
     assert set(attachment) == set(real_resources()["message"]["attachments"][0])
+
+
+def test_the_values_in_the_examples_are_such_as_the_resources_have() -> None:
+    """Where all of a resource is shown; in the other examples members are left out."""
+    kinds = {"message": models.Message, "interaction": models.Interaction, "notice": models.Notice}
+    read = set()
+    for example in RECEIVED:
+        kind = kinds.get(example["type"].partition(".")[0])
+        members = {each.alias or name for name, each in kind.model_fields.items()} if kind else set()
+        if kind is not None and members == set(example["data"]):
+            kind.model_validate_json(json.dumps(example["data"]))
+            read.add(kind)
+    assert read == set(kinds.values())
 
 
 def real_resources() -> dict[str, dict[str, Any]]:
