@@ -55,3 +55,16 @@ def test_every_key_is_in_both_files() -> None:
     for name, key in keys:
         assert re.search(rf"`SMSBRIDGE__{name.upper()}__[^ ]*{key.upper()}`", write_reference()), f"{name}.{key}"
         assert re.search(rf"^(# )?{key} = ", write_example(), re.MULTILINE), f"{name}.{key}"
+
+
+def test_the_pages_name_only_settings_that_exist() -> None:
+    """A word like `media.max_size`. Events of the log look alike, and so do values that an adapter is given."""
+    sections = {name: section for name in Settings.model_fields if (section := section_at([name]))}
+    events = set(re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \|", (ROOT / "docs/logs.md").read_text("utf-8"), re.MULTILINE))
+    written = re.compile(rf"`((?:{'|'.join(sections)})\.[a-z_]+)(?: = [^`]*)?`")
+    pages = [page for page in (ROOT / "docs").rglob("*.md") if page.name != "adding-a-carrier.md"]
+    named = {(page.name, name) for page in pages for name in written.findall(page.read_text("utf-8"))}
+    assert len(named) > 50
+    for page, name in named:
+        section, _, key = name.partition(".")
+        assert name in events or key.removesuffix("_file") in sections[section].model_fields, f"{page}: {name}"
