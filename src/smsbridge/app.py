@@ -101,7 +101,7 @@ class Daemon:
         self.stop = asyncio.Event()
 
     async def run(self, on_ready: Callable[[Ready], None] | None = None) -> int:
-        """For what keeps it from starting it raises OSError, or what `open_store` raises.
+        """For what keeps it from starting it raises CannotListen, OSError, or what `open_store` raises.
 
         A database elsewhere that is away keeps a bridge with a spool from starting only where it has never been before.
         """
