@@ -196,6 +196,13 @@ def test_init_writes_what_check_config_takes(tmp_path: Path) -> None:
         assert not line or str(folder / "smsbridge.toml") in line  # each can be typed where init was
 
 
+def test_init_says_that_an_address_that_nobody_gave_is_an_example(tmp_path: Path) -> None:
+    given = ["--account-sid", SID, "--number", "+15005550006", "--auth-token-file", "-"]
+    result = CliRunner().invoke(main, ["init", str(tmp_path), *given], input="canary-token")
+    assert f"set public_url in {tmp_path / 'smsbridge.toml'}: it is an example" in result.stdout
+    assert "fill in" not in result.stdout
+
+
 @pytest.mark.parametrize("token", ["plain", "it's $HOME", "a\\b#c", '"quoted"', " # ", "=", "${x}"])
 def test_init_writes_a_secret_so_that_it_reads_back(tmp_path: Path, token: str) -> None:
     write_start(tmp_path, Start(public_url="https://sms.example.com", auth_token=token))

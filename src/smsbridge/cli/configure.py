@@ -57,7 +57,7 @@ def init(
         return asked.strip()
 
     start = Start(
-        public_url=answer(public_url, "Public address of the bridge", "https://sms.example.com").rstrip("/"),
+        public_url=answer(public_url, "Public address of the bridge", _NOBODYS_URL).rstrip("/"),
         account_sid=answer(account_sid, "Twilio account SID"),
         auth_token=answer(
             auth_token_file.read() if auth_token_file else None, "Twilio auth token (not shown)", hidden=True
@@ -75,6 +75,8 @@ def init(
     click.echo(f"Wrote {file}\nWrote {dotenv} (secrets, mode 0600)\n\nNext:")
     if not (start.account_sid and start.auth_token and start.number):
         click.echo("  fill in what is missing in both")
+    if start.public_url == _NOBODYS_URL and public_url is None:
+        click.echo(f"  set public_url in {file}: it is an example, and Twilio has to reach this bridge by it")
     click.echo(f"  smsbridge check-config {file}\n  smsbridge serve --config {file}")
     click.echo(f"  smsbridge connect twilio --config {file}    # in another terminal")
 
@@ -139,6 +141,7 @@ def example_config() -> None:
 
 
 COMMANDS: Final = {"init": init, "check-config": check_config, "config": config_group}
+_NOBODYS_URL: Final = "https://sms.example.com"
 
 
 def _show(problem: Problem) -> dict[str, Any]:

@@ -560,7 +560,7 @@ class JobsTx(Protocol):
     def claim(self, queue: str, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Job]:
         """The heads of up to `limit` free lanes that are due, longest due first. Costs the same however many wait.
 
-        None while the brake of the queue is on, and while its circuit is open one at a time, as a probe.
+        An empty list while the brake of the queue is on; while its circuit is open one at a time, as a probe.
         """
         ...
 

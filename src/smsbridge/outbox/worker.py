@@ -26,8 +26,8 @@ LONGEST_ATTEMPT_S: Final = 100.0
 _BEGIN_WITHIN_MS: Final = LEASE_MS - int(LONGEST_ATTEMPT_S * 1000)
 """An attempt that begins later after its claim might not end within the lease."""
 LONGEST_NAP_S: Final = 30.0
-STRAYS_EVERY_MS: Final = 30_000
 """A worker looks again after this long, whatever it was told."""
+STRAYS_EVERY_MS: Final = 30_000
 SHORTEST_NAP_S: Final = 0.001
 CRASHES_ALLOWED: Final = 3
 _FROZEN_S: Final = 5.0
