@@ -54,6 +54,7 @@ async def test_the_sixty_second_story(browser: Browser, demo: Office) -> None:
 
         # however much went over the wire, it is the list that scrolls and not the page
         root = "document.documentElement"
+        await expect(page.locator("#wire li").nth(6)).to_be_attached()  # one more than it has room for
         assert await page.locator("#wire .scroll").evaluate("(box) => box.scrollHeight > box.clientHeight")
         assert await page.evaluate(f"{root}.scrollHeight - {root}.clientHeight") == 0
         await see_all_well([window])
