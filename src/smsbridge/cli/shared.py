@@ -28,7 +28,7 @@ with_config = click.option(
     "config",
     type=click.Path(path_type=Path),
     envvar="SMSBRIDGE_CONFIG",
-    help=f"The configuration file.  [default: {HERE} here, then {INSTALLED}]",
+    help=f"The configuration file.  [default: {HERE} here, in $CONFIGURATION_DIRECTORY or in {INSTALLED.parent}]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
