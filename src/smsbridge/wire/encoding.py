@@ -52,9 +52,13 @@ def write_form(pairs: Iterable[tuple[str, str]]) -> bytes:
 
 
 def read_json(body: bytes) -> Any:
-    """A JSON value. Refuses NaN, duplicate names, more than `MAX_JSON_DEPTH` levels and anything not UTF-8."""
+    """A JSON value. Refuses NaN, duplicate names, more than `MAX_JSON_DEPTH` levels and anything not UTF-8.
+
+    A byte order mark in front is passed over, as RFC 8259, 8.1 allows: without that the id in an answer is not seen,
+    and a text that was taken is uncertain.
+    """
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"not readable JSON: {type(error).__name__}") from None
     _check_depth(value, MAX_JSON_DEPTH)
