@@ -105,12 +105,16 @@ async def test_the_signed_url_is_the_public_one_exactly_as_asked_for(world: Worl
     assert request.headers.get_all("X-Twice") == ("one", "two")
 
 
-async def test_a_url_of_its_own_is_no_path(world: World) -> None:
+@pytest.mark.parametrize("origin", [b"http://evil.example", b"HTTPS://me:pass@evil.example:8443"])
+async def test_of_a_whole_url_in_the_request_line_only_the_path_is_believed(world: World, origin: bytes) -> None:
+    seen: list[Request] = []
+    _spy(world, seen)
     async with running(world) as edge:
-        answer = await edge.say(
-            b"POST http://evil.example/hooks/carriers/plain HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        path = f"{PATH}/status?next=http://evil.example/x".encode()
+        await edge.say(
+            b"POST " + origin + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         )
-        assert answer.startswith(b"HTTP/1.1 400 ")
+    assert [each.url for each in seen] == [f"https://bridge.example{path.decode()}"]
 
 
 async def test_carriers_that_ask_by_get_are_heard(world: World) -> None:

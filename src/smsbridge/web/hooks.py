@@ -6,6 +6,7 @@ Host or a Forwarded header says.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -69,11 +70,12 @@ class Hooks:
         return web.Response(status=response.status, body=response.body, headers=list(response.headers))
 
     async def _read(self, request: web.Request) -> Request:
-        if not request.raw_path.startswith("/"):  # absolute-form is for proxies (RFC 9112, 3.2.2)
+        target = _ORIGIN.sub("", request.raw_path)
+        if not target.startswith("/"):
             raise NotReadable("The request line must hold a path.")
         return Request(
             method=request.method,
-            url=self._bridge.public_url + request.raw_path,
+            url=self._bridge.public_url + target,
             headers=Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]),
             body=await read_body(request, most=MAX_BODY_BYTES, timeout_s=self._body_timeout_s),
         )
@@ -154,6 +156,9 @@ def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     return {"opt_out": "opt_out", "handshake": "other"}.get(reason, hook.rest)
 
 
+_ORIGIN: Final = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
+"""What stands before the path where a proxy passed on a whole URL, which every server has to take (RFC 9112, 3.2.2). It
+is believed no more than a Host header."""
 _OF_A_CONTACT: Final = ("message", "part", "withheld")
 _SERVER_ERROR: Final = 500
 _NOT_READ: Final = {
