@@ -407,14 +407,22 @@ _DIGITS_OF_SECONDS: Final = 11
 
 
 def _read_body(request: Request) -> Any:
-    """The JSON value or the form in the body, or the query of a request that has none. The first of a name counts."""
+    """The JSON value or the form in the body, or the query of a request that has none. The first of a name counts.
+
+    JSON is told from how it begins: what posts it calls it a form or plain text where nobody told it otherwise, and no
+    signature covers that header.
+    """
     if request.method == "GET":
         return _read_query(request)
-    if request.content_type == JSON or request.content_type.endswith("+json"):
+    if request.content_type == JSON or request.content_type.endswith("+json") or _LIKE_JSON.match(request.body):
         return read_json(request.body)
     if request.content_type in (FORM, ""):
         return dict(reversed(read_form(request.body)))
     raise Unreadable("neither a form nor JSON")
+
+
+_LIKE_JSON: Final = re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]")
+"""As no form begins, whose braces are written with a percent sign; a byte order mark may stand before it."""
 
 
 def _read_query(request: Request) -> dict[str, str]:
