@@ -42,7 +42,10 @@ class Hooks:
 
     async def carrier(self, request: web.Request) -> web.Response:
         name = request.match_info["account"]
-        return await self._answer(request, name, _CARRIERS, known=name in self._bridge.accounts)
+        known = name in self._bridge.accounts
+        if known and request.method == "GET" and not request.query_string and not request.body_exists:
+            return self._probed(name)
+        return await self._answer(request, name, _CARRIERS, known=known)
 
     async def desktop(self, request: web.Request) -> web.Response:
         name = request.match_info["desktop"]
@@ -107,6 +110,13 @@ class Hooks:
             facts["diagnosis"] = report.diagnosis
         refused = Arrived.REFUSED in [outcome for outcome, _ in report.outcomes]
         self._log.warning("webhook.refused" if refused else "webhook.unproven", **facts)
+
+    def _probed(self, name: str) -> web.Response:
+        """Nothing is in it, so nobody has to prove it: somebody asks whether the address answers. Vonage does before it
+        takes one, and wants a 200: https://developer.vonage.com/numbers/code-snippets/update"""
+        self._bridge.meter.count("webhook_requests_total", carrier=name, kind="other", outcome="probed")
+        self._log.info("webhook.probed", account=name)
+        return _plain(200, "Webhooks of a carrier are taken here.")
 
     def _unknown(self) -> web.Response:
         # Neither logged nor counted by name: anybody can make names up.
