@@ -17,7 +17,7 @@ from smsbridge.carriers.generic import Generic
 from smsbridge.contracts.carrier import AccountUrls
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
-from smsbridge.domain.events import Receipt
+from smsbridge.domain.events import InboundMessage, Receipt
 from smsbridge.domain.message import OutboundPart
 from smsbridge.wire.http import Headers, Request
 
@@ -116,6 +116,44 @@ def test_a_query_that_the_signature_does_not_cover_is_not_read() -> None:
     [receipt] = adapter.read_webhook(request)
     assert isinstance(receipt, Receipt)
     assert (receipt.carrier_message_id, receipt.part_ref) == ("m-9", "")
+
+
+TEXTS = ACCOUNT["settings"]["texts"]
+
+
+@pytest.mark.parametrize("paths", [[], ["message.at"], ["a"] * 9])
+def test_an_id_is_made_of_several_paths_or_is_at_one(paths: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"^texts\.id: is no list of 2 to 8 paths; "):
+        build(texts={**TEXTS, "id": paths})
+
+
+@pytest.mark.parametrize(("name", "paths"), [("id", ["message.at", "a..b"]), ("from", ["message.from", "message.at"])])
+def test_each_path_is_a_path(name: str, paths: list[str]) -> None:
+    with pytest.raises(ValueError, match=rf"^texts\.{name}: is no path; "):
+        build(texts={**TEXTS, name: paths})
+
+
+def test_an_id_that_is_made_tells_nothing_of_what_it_is_made_of_and_cannot_be_made_otherwise() -> None:
+    adapter = build(
+        signature=None,
+        webhook_secret="a" * 24,
+        events="",
+        kind="",
+        text_kinds=None,
+        receipt_kinds=None,
+        texts={"id": ["from", "at"], "from": "from", "to": "to", "text": "text"},
+    )
+
+    def id_of(sender: str, at: str) -> str:
+        body = json.dumps({"from": sender, "at": at, "to": "72345", "text": "Hi"}).encode()
+        [text] = adapter.read_webhook(Request(method="POST", url=HOOK, body=body))
+        assert isinstance(text, InboundMessage)
+        return text.carrier_message_id
+
+    assert id_of("14155550142", "1") == id_of("14155550142", "1")
+    assert len({id_of("14155550142", "1"), id_of("14155550142", "2"), id_of("1415555014", "21")}) == 3
+    assert "14155550142" not in id_of("14155550142", "1")
+    assert id_of("14155550142", "half a \ud83d") != id_of("14155550142", "half a \ude00")
 
 
 @pytest.mark.parametrize(("now_s", "taken"), [(1_790_000_300, True), (1_790_000_301, False), (1_789_999_699, False)])

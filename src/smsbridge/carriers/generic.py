@@ -27,7 +27,7 @@ from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, S
 from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, read_object, word_at, write_form, write_json
 from smsbridge.wire.http import Headers, Request, Response
-from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of
+from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of, sha256_hex
 from smsbridge.wire.times import read_retry_after_s
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -48,6 +48,7 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
 Place = Literal["json", "form", "query"]
 _MAX_EVIDENCE_CHARS: Final = 300
 _MAX_MEDIA_COUNTED: Final = 100
+_ID_CHARS: Final = 32
 
 
 # -- Templates and paths ---------------------------------------------------------------------------------------------
@@ -131,8 +132,18 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _word(scopes: Sequence[Any], path: str | None) -> str:
-    """The text, whole number or yes (`true`) at a path, in the first of the places that has one."""
+Path = str | tuple[str, ...]
+"""Names with dots between them; or several such paths, of which one word is made."""
+
+
+def _word(scopes: Sequence[Any], path: Path | None) -> str:
+    """The text, whole number or yes (`true`) at a path, in the first of the places that has one.
+
+    Of several paths it is a digest of their words, for they may be a number and a text; empty if one of them is.
+    """
+    if isinstance(path, tuple):
+        words = [_word(scopes, each).encode("utf-8", "surrogatepass") for each in path]
+        return sha256_hex(b"".join([b"%d:%b," % (len(word), word) for word in words]))[:_ID_CHARS] if all(words) else ""
     for scope in scopes if path else ():
         found = _at(scope, path or "")
         if word := str(found).lower() if isinstance(found, bool) else word_at({"": found}, ""):
@@ -206,8 +217,8 @@ class Generic(Carrier):
     """The path of the word that tells texts and receipts apart; empty: a request to `.../receipt` is a receipt."""
     text_kinds: tuple[str, ...] = ()
     receipt_kinds: tuple[str, ...] = ()
-    texts: Mapping[str, str]
-    """Paths: `id`, `from`, `to`, `text`, `media`."""
+    texts: Mapping[str, Path]
+    """Paths: `id`, `from`, `to`, `text`, `media`. Only an id may be made of several."""
     receipts: Mapping[str, str] = field(default_factory=dict)
     """Paths: `id`, `ref`, `status`, `code`, `detail`."""
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
@@ -372,7 +383,8 @@ class Generic(Carrier):
         carrier_id, sender, to, text = (_word(scopes, self.texts.get(name)) for name in ("id", "from", "to", "text"))
         if not (carrier_id and sender and to):
             return Unrecognized(reason="no_id_or_number")
-        media = _at(scopes[0], self.texts["media"]) if "media" in self.texts else None
+        attached = self.texts.get("media")
+        media = _at(scopes[0], attached) if isinstance(attached, str) else None
         return InboundMessage(
             carrier_message_id=carrier_id,
             from_number=sender,
@@ -499,7 +511,7 @@ def _missing(flat: Mapping[str, Any]) -> Iterator[str]:
         ("send_url", "give the address that takes texts, like https://api.example.com/v1/messages"),
         ("send_fields", 'give what is sent, like { to = "{to}", from = "{from}", text = "{text}" }'),
         ("webhook_secret", "make one, like with `openssl rand -hex 24`, or take the one that the carrier signs with"),
-        ("texts.id", "give the path of the text's id, by which a repeat is told"),
+        ("texts.id", "give the path of the text's id, by which a repeat is told; where there is none, a list of paths"),
         ("texts.from", "give the path of the contact's number"),
         ("texts.to", "give the path of our number"),
         ("texts.text", "give the path of the text"),
@@ -579,6 +591,18 @@ def _read_path(value: object) -> str:
     if not isinstance(value, str) or len(value) > 200 or "" in value.split("."):
         raise ValueError("is no path; give names with dots between them, like data.message.id or results.0.id")
     return value
+
+
+def _read_path_of_id(value: object) -> Path:
+    """Several, where a carrier gives a text no id of its own."""
+    if not isinstance(value, (list, tuple)):
+        return _read_path(value)
+    if not 1 < len(value) <= _MAX_PATHS:
+        raise ValueError(f'is no list of 2 to {_MAX_PATHS} paths; like ["sender", "timestamp"], or one path alone')
+    return tuple(_read_path(each) for each in value)
+
+
+_MAX_PATHS: Final = 8
 
 
 def _read_line(value: object) -> str:
@@ -733,6 +757,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "text_kinds": _read_words,
         "receipt_kinds": _read_words,
         **{f"texts.{name}": _read_path for name in _TABLES["texts"]},
+        "texts.id": _read_path_of_id,
         **{f"receipts.{name}": _read_path for name in _TABLES["receipts"]},
         "statuses": _read_statuses,
         "causes": _read_causes,
