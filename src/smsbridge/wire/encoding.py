@@ -59,10 +59,25 @@ def read_json(body: bytes) -> Any:
     """
     try:
         value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_constant)
+    except Unreadable:
+        raise
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"not readable JSON: {type(error).__name__}") from None
+        raise Unreadable(f"not readable JSON: {_why_not(error)}") from None
     _check_depth(value, MAX_JSON_DEPTH)
     return value
+
+
+def _why_not(error: ValueError | RecursionError) -> str:
+    """Where to look, for whoever wrote it."""
+    match error:
+        case json.JSONDecodeError():
+            return f"{error.msg} at line {error.lineno}, column {error.colno}"
+        case UnicodeDecodeError():
+            return f"not UTF-8 at byte {error.start + 1}"
+        case RecursionError():
+            return "nested too deeply"
+        case _:
+            return "a number is too long"
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:
@@ -111,17 +126,17 @@ def write_json(value: Any) -> bytes:
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise ValueError("duplicate name")
+        raise Unreadable("not readable JSON: a name is twice in one object")
     return made
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise Unreadable(f"not readable JSON: {name} is none of its numbers")
 
 
 def _check_depth(value: Any, left: int) -> None:
     if left < 0:
-        raise Unreadable("JSON is nested too deeply")
+        raise Unreadable("not readable JSON: nested too deeply")
     if isinstance(value, dict):
         for item in value.values():
             _check_depth(item, left - 1)
