@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from string import Formatter, printable
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning
 from smsbridge.contracts.settings import Reader, read_secret, read_settings, read_url, read_url_secret
@@ -49,6 +49,13 @@ Place = Literal["json", "form", "query"]
 _MAX_EVIDENCE_CHARS: Final = 300
 _MAX_MEDIA_COUNTED: Final = 100
 _ID_CHARS: Final = 32
+_UTF_8: Final = "utf-8"
+CHARSETS: Final = (
+    _UTF_8,
+    *(f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)),
+    *(f"windows-{page}" for page in range(1250, 1259)),
+)
+"""What webhooks may be written in. But for UTF-8, a character is a byte."""
 
 
 # -- Templates and paths ---------------------------------------------------------------------------------------------
@@ -224,6 +231,7 @@ class Generic(Carrier):
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
     """By the carrier's word in lower case; None: of no interest."""
     causes: Mapping[str, Cause] = field(default_factory=dict)
+    charset: str = _UTF_8
     acknowledgement: str = ""
     webhook: str = field(default="", repr=False)
 
@@ -249,7 +257,7 @@ class Generic(Carrier):
     def verify(self, request: Request, now_ms: int) -> None:
         secrets = [secret for secret in (self.webhook_secret, self.webhook_secret_secondary) if secret]
         if self.signature is None:
-            given = _read_query(request).get("key", "")
+            given = _read_key(request)
             if not is_one_of(given, secrets):
                 raise BadSignature("The URL has no key that is webhook_secret.")
             return
@@ -267,8 +275,8 @@ class Generic(Carrier):
             )
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:
-        around = _read_body(request)
-        query = _read_query(request) if self._covers_url else {}
+        around = _read_body(request, self.charset)
+        query = _read_query(request, self.charset) if self._covers_url else {}
         listed = _at(around, self.events) if self.events else around
         if self.events and not isinstance(listed, list):
             return [Unrecognized(reason="no_list_of_events")]
@@ -418,18 +426,18 @@ class Generic(Carrier):
 _DIGITS_OF_SECONDS: Final = 11
 
 
-def _read_body(request: Request) -> Any:
+def _read_body(request: Request, charset: str) -> Any:
     """The JSON value or the form in the body, or the query of a request that has none. The first of a name counts.
 
     JSON is told from how it begins: what posts it calls it a form or plain text where nobody told it otherwise, and no
     signature covers that header.
     """
     if request.method == "GET":
-        return _read_query(request)
+        return _read_form(_query_of(request).encode("utf-8", "surrogatepass"), charset)
     if request.content_type == JSON or request.content_type.endswith("+json") or _LIKE_JSON.match(request.body):
-        return read_json(request.body)
+        return read_json(request.body if charset == _UTF_8 else request.body.decode(charset, "replace").encode())
     if request.content_type in (FORM, ""):
-        return dict(reversed(read_form(request.body)))
+        return _read_form(request.body, charset)
     raise Unreadable("neither a form nor JSON")
 
 
@@ -437,11 +445,33 @@ _LIKE_JSON: Final = re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]")
 """As no form begins, whose braces are written with a percent sign; a byte order mark may stand before it."""
 
 
-def _read_query(request: Request) -> dict[str, str]:
+def _read_query(request: Request, charset: str) -> dict[str, str]:
     try:
-        return dict(reversed(read_form(request.url.partition("#")[0].partition("?")[2])))
+        return _read_form(_query_of(request).encode("utf-8", "surrogatepass"), charset)
     except Unreadable:
         return {}
+
+
+def _read_key(request: Request) -> str:
+    """Whatever the charset of the text beside it is."""
+    pairs = (pair.partition("=") for pair in _query_of(request).split("&"))
+    return next((unquote_plus(value) for name, _, value in pairs if name == "key"), "")
+
+
+def _read_form(form: bytes, charset: str) -> dict[str, str]:
+    """Read as UTF-8, to which each character beyond ASCII is brought first, whether it has percent signs or not."""
+    if charset != _UTF_8:
+        form = _BEYOND_ASCII.sub(
+            lambda each: quote(unquote_to_bytes(each[0]).decode(charset, "replace")).encode(), form
+        )
+    return dict(reversed(read_form(form)))
+
+
+_BEYOND_ASCII: Final = re.compile(rb"%[89A-Fa-f][0-9A-Fa-f]|[\x80-\xff]")
+
+
+def _query_of(request: Request) -> str:
+    return request.url.partition("#")[0].partition("?")[2]
 
 
 def _count(media: object) -> int:
@@ -761,6 +791,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         **{f"receipts.{name}": _read_path for name in _TABLES["receipts"]},
         "statuses": _read_statuses,
         "causes": _read_causes,
+        "charset": _one_of(*CHARSETS),
         "acknowledgement": _read_line,
     }
 )
