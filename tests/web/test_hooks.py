@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 from fakes import ANN, OUR_NUMBER, PlainDesktop, World
 from smsbridge.contracts.bridge import Bridge, DesktopAccount
 from smsbridge.contracts.desktop import DesktopAbilities
-from smsbridge.contracts.store import StoreUnavailable, Tx
+from smsbridge.contracts.store import Arrived, StoreUnavailable, Tx
 from smsbridge.domain.errors import BadSignature, Unauthenticated
 from smsbridge.web.hooks import MAX_BODY_BYTES
 from smsbridge.wire.http import NOT_PROVEN, Request, Response
@@ -105,12 +105,16 @@ async def test_the_signed_url_is_the_public_one_exactly_as_asked_for(world: Worl
     assert request.headers.get_all("X-Twice") == ("one", "two")
 
 
-async def test_a_url_of_its_own_is_no_path(world: World) -> None:
+@pytest.mark.parametrize("origin", [b"http://evil.example", b"HTTPS://me:pass@evil.example:8443"])
+async def test_of_a_whole_url_in_the_request_line_only_the_path_is_believed(world: World, origin: bytes) -> None:
+    seen: list[Request] = []
+    _spy(world, seen)
     async with running(world) as edge:
-        answer = await edge.say(
-            b"POST http://evil.example/hooks/carriers/plain HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        path = f"{PATH}/status?next=http://evil.example/x".encode()
+        await edge.say(
+            b"POST " + origin + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
         )
-        assert answer.startswith(b"HTTP/1.1 400 ")
+    assert [each.url for each in seen] == [f"https://bridge.example{path.decode()}"]
 
 
 async def test_carriers_that_ask_by_get_are_heard(world: World) -> None:
@@ -158,6 +162,31 @@ async def test_a_request_that_is_asked_for_credentials_is_no_attack(world: World
     [line] = [each for each in logged.entries if each["event"].startswith("webhook.")]
     assert (line["event"], line["log_level"], line["account"]) == ("webhook.challenged", "info", "plain")
     assert await world.store.read(lambda tx: tx.list_arrivals()) == []
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/status", f"{PATH}?"])
+async def test_who_only_asks_whether_the_address_answers_is_told_so(
+    world: World, logged: LogCapture, path: str
+) -> None:
+    _spy(world, [], error=Unauthenticated)
+    async with running(world) as edge:
+        assert (await edge.get(path))[0] == 200
+        assert edge.counted('webhook_requests_total{carrier="plain",kind="other",outcome="probed"}') == 1
+        assert (await edge.get("/hooks/carriers/nobody"))[0] == 404
+    [line] = [each for each in logged.entries if each["event"].startswith("webhook.")]
+    assert (line["event"], line["log_level"], line["account"]) == ("webhook.probed", "info", "plain")
+    assert await world.store.read(lambda tx: tx.list_arrivals()) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"), [("GET", f"{PATH}?a=", b""), ("GET", PATH, b"{}"), ("POST", PATH, b"")]
+)
+async def test_what_says_anything_has_to_be_proven(world: World, method: str, path: str, sent: bytes) -> None:
+    _spy(world, [], error=BadSignature)
+    async with running(world) as edge:
+        assert (await edge.ask(method, path, data=sent))[0] == 401
+    [arrival] = await world.store.read(lambda tx: tx.list_arrivals())
+    assert arrival.outcome is Arrived.REFUSED
 
 
 @pytest.mark.parametrize(("refusal", "status"), [(NOT_PROVEN, 413), (Response(status=503), 503)])

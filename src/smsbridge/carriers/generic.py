@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from string import Formatter, printable
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from smsbridge.contracts.carrier import Abilities, AccountUrls, Carrier, CodeMeaning
 from smsbridge.contracts.settings import Reader, read_secret, read_settings, read_url, read_url_secret
@@ -27,7 +27,7 @@ from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, S
 from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import Unreadable, read_form, read_json, read_object, word_at, write_form, write_json
 from smsbridge.wire.http import Headers, Request, Response
-from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of
+from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of, sha256_hex
 from smsbridge.wire.times import read_retry_after_s
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -48,6 +48,14 @@ CODES: Final[Mapping[str, CodeMeaning]] = MappingProxyType(
 Place = Literal["json", "form", "query"]
 _MAX_EVIDENCE_CHARS: Final = 300
 _MAX_MEDIA_COUNTED: Final = 100
+_ID_CHARS: Final = 32
+_UTF_8: Final = "utf-8"
+CHARSETS: Final = (
+    _UTF_8,
+    *(f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)),
+    *(f"windows-{page}" for page in range(1250, 1259)),
+)
+"""What webhooks may be written in. But for UTF-8, a character is a byte."""
 
 
 # -- Templates and paths ---------------------------------------------------------------------------------------------
@@ -131,8 +139,18 @@ def _at(value: Any, path: str) -> Any:
     return value
 
 
-def _word(scopes: Sequence[Any], path: str | None) -> str:
-    """The text, whole number or yes (`true`) at a path, in the first of the places that has one."""
+Path = str | tuple[str, ...]
+"""Names with dots between them; or several such paths, of which one word is made."""
+
+
+def _word(scopes: Sequence[Any], path: Path | None) -> str:
+    """The text, whole number or yes (`true`) at a path, in the first of the places that has one.
+
+    Of several paths it is a digest of their words, for they may be a number and a text; empty if one of them is.
+    """
+    if isinstance(path, tuple):
+        words = [_word(scopes, each).encode("utf-8", "surrogatepass") for each in path]
+        return sha256_hex(b"".join([b"%d:%b," % (len(word), word) for word in words]))[:_ID_CHARS] if all(words) else ""
     for scope in scopes if path else ():
         found = _at(scope, path or "")
         if word := str(found).lower() if isinstance(found, bool) else word_at({"": found}, ""):
@@ -206,13 +224,14 @@ class Generic(Carrier):
     """The path of the word that tells texts and receipts apart; empty: a request to `.../receipt` is a receipt."""
     text_kinds: tuple[str, ...] = ()
     receipt_kinds: tuple[str, ...] = ()
-    texts: Mapping[str, str]
-    """Paths: `id`, `from`, `to`, `text`, `media`."""
+    texts: Mapping[str, Path]
+    """Paths: `id`, `from`, `to`, `text`, `media`. Only an id may be made of several."""
     receipts: Mapping[str, str] = field(default_factory=dict)
     """Paths: `id`, `ref`, `status`, `code`, `detail`."""
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
     """By the carrier's word in lower case; None: of no interest."""
     causes: Mapping[str, Cause] = field(default_factory=dict)
+    charset: str = _UTF_8
     acknowledgement: str = ""
     webhook: str = field(default="", repr=False)
 
@@ -238,7 +257,7 @@ class Generic(Carrier):
     def verify(self, request: Request, now_ms: int) -> None:
         secrets = [secret for secret in (self.webhook_secret, self.webhook_secret_secondary) if secret]
         if self.signature is None:
-            given = _read_query(request).get("key", "")
+            given = _read_key(request)
             if not is_one_of(given, secrets):
                 raise BadSignature("The URL has no key that is webhook_secret.")
             return
@@ -256,8 +275,8 @@ class Generic(Carrier):
             )
 
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:
-        around = _read_body(request)
-        query = _read_query(request) if self._covers_url else {}
+        around = _read_body(request, self.charset)
+        query = _read_query(request, self.charset) if self._covers_url else {}
         listed = _at(around, self.events) if self.events else around
         if self.events and not isinstance(listed, list):
             return [Unrecognized(reason="no_list_of_events")]
@@ -372,7 +391,8 @@ class Generic(Carrier):
         carrier_id, sender, to, text = (_word(scopes, self.texts.get(name)) for name in ("id", "from", "to", "text"))
         if not (carrier_id and sender and to):
             return Unrecognized(reason="no_id_or_number")
-        media = _at(scopes[0], self.texts["media"]) if "media" in self.texts else None
+        attached = self.texts.get("media")
+        media = _at(scopes[0], attached) if isinstance(attached, str) else None
         return InboundMessage(
             carrier_message_id=carrier_id,
             from_number=sender,
@@ -406,22 +426,52 @@ class Generic(Carrier):
 _DIGITS_OF_SECONDS: Final = 11
 
 
-def _read_body(request: Request) -> Any:
-    """The JSON value or the form in the body, or the query of a request that has none. The first of a name counts."""
+def _read_body(request: Request, charset: str) -> Any:
+    """The JSON value or the form in the body, or the query of a request that has none. The first of a name counts.
+
+    JSON is told from how it begins: what posts it calls it a form or plain text where nobody told it otherwise, and no
+    signature covers that header.
+    """
     if request.method == "GET":
-        return _read_query(request)
-    if request.content_type == JSON or request.content_type.endswith("+json"):
-        return read_json(request.body)
+        return _read_form(_query_of(request).encode("utf-8", "surrogatepass"), charset)
+    if request.content_type == JSON or request.content_type.endswith("+json") or _LIKE_JSON.match(request.body):
+        return read_json(request.body if charset == _UTF_8 else request.body.decode(charset, "replace").encode())
     if request.content_type in (FORM, ""):
-        return dict(reversed(read_form(request.body)))
+        return _read_form(request.body, charset)
     raise Unreadable("neither a form nor JSON")
 
 
-def _read_query(request: Request) -> dict[str, str]:
+_LIKE_JSON: Final = re.compile(rb"(\xef\xbb\xbf)?\s*[{\[]")
+"""As no form begins, whose braces are written with a percent sign; a byte order mark may stand before it."""
+
+
+def _read_query(request: Request, charset: str) -> dict[str, str]:
     try:
-        return dict(reversed(read_form(request.url.partition("#")[0].partition("?")[2])))
+        return _read_form(_query_of(request).encode("utf-8", "surrogatepass"), charset)
     except Unreadable:
         return {}
+
+
+def _read_key(request: Request) -> str:
+    """Whatever the charset of the text beside it is."""
+    pairs = (pair.partition("=") for pair in _query_of(request).split("&"))
+    return next((unquote_plus(value) for name, _, value in pairs if name == "key"), "")
+
+
+def _read_form(form: bytes, charset: str) -> dict[str, str]:
+    """Read as UTF-8, to which each character beyond ASCII is brought first, whether it has percent signs or not."""
+    if charset != _UTF_8:
+        form = _BEYOND_ASCII.sub(
+            lambda each: quote(unquote_to_bytes(each[0]).decode(charset, "replace")).encode(), form
+        )
+    return dict(reversed(read_form(form)))
+
+
+_BEYOND_ASCII: Final = re.compile(rb"%[89A-Fa-f][0-9A-Fa-f]|[\x80-\xff]")
+
+
+def _query_of(request: Request) -> str:
+    return request.url.partition("#")[0].partition("?")[2]
 
 
 def _count(media: object) -> int:
@@ -491,7 +541,7 @@ def _missing(flat: Mapping[str, Any]) -> Iterator[str]:
         ("send_url", "give the address that takes texts, like https://api.example.com/v1/messages"),
         ("send_fields", 'give what is sent, like { to = "{to}", from = "{from}", text = "{text}" }'),
         ("webhook_secret", "make one, like with `openssl rand -hex 24`, or take the one that the carrier signs with"),
-        ("texts.id", "give the path of the text's id, by which a repeat is told"),
+        ("texts.id", "give the path of the text's id, by which a repeat is told; where there is none, a list of paths"),
         ("texts.from", "give the path of the contact's number"),
         ("texts.to", "give the path of our number"),
         ("texts.text", "give the path of the text"),
@@ -571,6 +621,18 @@ def _read_path(value: object) -> str:
     if not isinstance(value, str) or len(value) > 200 or "" in value.split("."):
         raise ValueError("is no path; give names with dots between them, like data.message.id or results.0.id")
     return value
+
+
+def _read_path_of_id(value: object) -> Path:
+    """Several, where a carrier gives a text no id of its own."""
+    if not isinstance(value, (list, tuple)):
+        return _read_path(value)
+    if not 1 < len(value) <= _MAX_PATHS:
+        raise ValueError(f'is no list of 2 to {_MAX_PATHS} paths; like ["sender", "timestamp"], or one path alone')
+    return tuple(_read_path(each) for each in value)
+
+
+_MAX_PATHS: Final = 8
 
 
 def _read_line(value: object) -> str:
@@ -725,9 +787,11 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "text_kinds": _read_words,
         "receipt_kinds": _read_words,
         **{f"texts.{name}": _read_path for name in _TABLES["texts"]},
+        "texts.id": _read_path_of_id,
         **{f"receipts.{name}": _read_path for name in _TABLES["receipts"]},
         "statuses": _read_statuses,
         "causes": _read_causes,
+        "charset": _one_of(*CHARSETS),
         "acknowledgement": _read_line,
     }
 )

@@ -6,6 +6,7 @@ Host or a Forwarded header says.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ class Hooks:
 
     async def carrier(self, request: web.Request) -> web.Response:
         name = request.match_info["account"]
-        return await self._answer(request, name, _CARRIERS, known=name in self._bridge.accounts)
+        known = name in self._bridge.accounts
+        if known and request.method == "GET" and not request.query_string and not request.body_exists:
+            return self._probed(name)
+        return await self._answer(request, name, _CARRIERS, known=known)
 
     async def desktop(self, request: web.Request) -> web.Response:
         name = request.match_info["desktop"]
@@ -69,11 +73,12 @@ class Hooks:
         return web.Response(status=response.status, body=response.body, headers=list(response.headers))
 
     async def _read(self, request: web.Request) -> Request:
-        if not request.raw_path.startswith("/"):  # absolute-form is for proxies (RFC 9112, 3.2.2)
+        target = _ORIGIN.sub("", request.raw_path)
+        if not target.startswith("/"):
             raise NotReadable("The request line must hold a path.")
         return Request(
             method=request.method,
-            url=self._bridge.public_url + request.raw_path,
+            url=self._bridge.public_url + target,
             headers=Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]),
             body=await read_body(request, most=MAX_BODY_BYTES, timeout_s=self._body_timeout_s),
         )
@@ -105,6 +110,13 @@ class Hooks:
             facts["diagnosis"] = report.diagnosis
         refused = Arrived.REFUSED in [outcome for outcome, _ in report.outcomes]
         self._log.warning("webhook.refused" if refused else "webhook.unproven", **facts)
+
+    def _probed(self, name: str) -> web.Response:
+        """Nothing is in it, so nobody has to prove it: somebody asks whether the address answers. Vonage does before it
+        takes one, and wants a 200: https://developer.vonage.com/numbers/code-snippets/update"""
+        self._bridge.meter.count("webhook_requests_total", carrier=name, kind="other", outcome="probed")
+        self._log.info("webhook.probed", account=name)
+        return _plain(200, "Webhooks of a carrier are taken here.")
 
     def _unknown(self) -> web.Response:
         # Neither logged nor counted by name: anybody can make names up.
@@ -154,6 +166,9 @@ def _kind(hook: _Hook, outcome: Arrived, reason: str) -> str:
     return {"opt_out": "opt_out", "handshake": "other"}.get(reason, hook.rest)
 
 
+_ORIGIN: Final = re.compile(r"\Ahttps?://[^/?#]*", re.IGNORECASE)
+"""What stands before the path where a proxy passed on a whole URL, which every server has to take (RFC 9112, 3.2.2). It
+is believed no more than a Host header."""
 _OF_A_CONTACT: Final = ("message", "part", "withheld")
 _SERVER_ERROR: Final = 500
 _NOT_READ: Final = {

@@ -73,6 +73,19 @@ async def test_a_body_alone_is_stored_too(api: Api) -> None:
     assert taken.body["filename"].endswith(".png")
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Plan für Anna.png", "Plan_fur_Anna.png"),  # aiohttp writes all but ASCII with percent signs
+        ("../../etc.png", "etc.png"),
+        ("100 %.png", "100.png"),
+    ],
+)
+async def test_a_form_may_write_a_name_with_percent_signs(api: Api, written: str, shown: str) -> None:
+    taken = await api.call("POST", "/v1/attachments", data=form(picture(), filename=written))
+    assert (taken.status, taken.body["filename"]) == (201, shown)
+
+
 async def test_a_part_of_a_file_can_be_asked_for(api: Api) -> None:
     taken = await upload(api, picture())
     part = await api.call("GET", f"{taken.headers['Location']}/content", headers={"Range": "bytes=0-3"})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from email.message import Message as MimeHeaders
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -139,7 +140,7 @@ async def _receive_form(request: web.Request, into: Path, max_bytes: int) -> _Re
         )
     return _Received(
         content_type=part.headers.get("Content-Type", "").partition(";")[0].strip()[:100],
-        filename=read_filename(disposition),
+        filename=unquote(read_filename(disposition)),  # as RFC 7578, 4.2 allows a form to write what is not ASCII
         size_bytes=size_bytes,
         sha256=sha256,
     )
