@@ -43,7 +43,7 @@ from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, send_the_rest, settle_elsewhere
 from smsbridge.flows.receipts import Report, after_report, apply_report, settle_message, write_part_ref
 from smsbridge.flows.rerouting import reroute, second_account
-from smsbridge.flows.restoring import is_from_before_restore, is_sending_paused
+from smsbridge.flows.restored import is_from_before_restore, is_sending_paused
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed, Response
 
 
