@@ -38,6 +38,7 @@ from smsbridge.domain.phone import sender_kind
 from smsbridge.domain.status import Move, Status, advance, of_parts
 from smsbridge.domain.text import count_segments, split_text
 from smsbridge.flows import interactions, lanes
+from smsbridge.flows.brakes import note_late_comer
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
@@ -164,6 +165,7 @@ def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None
     for kind in (lanes.SETTLE, lanes.PREPARE):
         tx.drop_jobs(f"{kind}:{message.id}", message.id)
     _set_going(tx, bridge, message)
+    note_late_comer(tx, message)
     return leave_open_circuit(tx, bridge, _restate(tx, bridge, message, parts))
 
 
@@ -199,6 +201,7 @@ def resend(tx: Tx, bridge: Bridge, message_id: str) -> None:
     for part in resent:
         tx.update_part(message.id, part)
     _enqueue_send(tx, bridge, message, due_at_ms=bridge.now_ms())
+    note_late_comer(tx, message)
     _restate(tx, bridge, message, resent)
 
 

@@ -17,6 +17,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import Attachment, AttachmentState, Message, NoticeKind, Part
 from smsbridge.domain.outcome import Evidence
 from smsbridge.flows import lanes
+from smsbridge.flows.brakes import note_late_comer
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.restored import is_in_doubt_since_restore
 
@@ -41,6 +42,7 @@ def reroute(tx: Tx, bridge: Bridge, message: Message, second: Account, cause: Ca
     moved = replace(message, account=second.name, rerouted_from=first)
     tx.update_message(moved)
     tx.move_jobs(lanes.send_lane(message.conversation_id), message.id, lanes.send_queue(second.name))
+    note_late_comer(tx, moved)
     bridge.meter.count("rerouted_total", carrier=first, through=second.name, cause=cause)
     interaction = tx.interaction(message.interaction_id)
     if interaction is not None:
