@@ -113,8 +113,8 @@ async def test_suspicions_are_counted_and_go_when_their_job_has_ended(store: Sto
 # --- two buckets at once
 
 
-def take(tx: Tx, holder: str, at_ms: int, *limits: RateLimit, units: int = 1) -> int:
-    return tx.take_rate(limits, holder=holder, now_ms=at_ms, units=units)
+def take(tx: Tx, holder: str, at_ms: int, *limits: RateLimit, units: int = 1, until_ms: int | None = None) -> int:
+    return tx.take_rate(limits, holder=holder, now_ms=at_ms, units=units, until_ms=until_ms)
 
 
 FAST = RateLimit(key="fast", interval_ms=100, burst=1)
@@ -126,6 +126,16 @@ async def test_whoever_waits_for_one_bucket_takes_nothing_of_the_other(store: St
     assert await store.write(lambda tx: take(tx, "b", NOW + 200, FAST, SLOW)) == 800
     assert await store.write(lambda tx: take(tx, "c", NOW + 200, FAST)) == 0, "nothing of the fast one is gone"
     assert await store.write(lambda tx: take(tx, "b", NOW + 1_000, FAST, SLOW)) == 0
+
+
+async def test_no_turn_is_kept_for_whom_it_comes_too_late(store: Store) -> None:
+    assert await store.write(lambda tx: take(tx, "a", NOW, FAST, SLOW)) == 0
+    assert await store.write(lambda tx: take(tx, "b", NOW, FAST, SLOW, until_ms=NOW + 1_001)) == 1_000
+    for _ in range(3):
+        assert await store.write(lambda tx: take(tx, "c", NOW, FAST, SLOW, until_ms=NOW + 2_000)) == 2_000
+    assert await store.write(lambda tx: take(tx, "d", NOW, FAST, SLOW, until_ms=NOW + 2_001)) == 2_000
+    for holder, at_ms in (("b", NOW + 1_000), ("d", NOW + 2_000)):
+        assert await store.write(lambda tx, h=holder, t=at_ms: take(tx, h, t, FAST, SLOW)) == 0
 
 
 async def test_turns_in_two_buckets_keep_both_rates_and_starve_nobody(store: Store) -> None:

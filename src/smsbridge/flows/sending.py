@@ -575,6 +575,7 @@ def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: 
         limits,
         holder=message.id,
         now_ms=bridge.now_ms(),
+        until_ms=message.give_up_at_ms,
         units=sum(max(1, count_segments(each.text).count) for each in parts if each.status is Status.QUEUED),
     )
 

@@ -936,9 +936,13 @@ class SqlTx:
     def trim_suspicions(self) -> int:
         return self._rows.run("trim_suspicions", {})
 
-    def take_rate(self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int) -> int:
+    def take_rate(
+        self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int, until_ms: int | None = None
+    ) -> int:
         buckets = [self._look_into(limit, holder, now_ms) for limit in limits]
         wait_ms = max((bucket.at_ms - now_ms for bucket in buckets), default=0)
+        if until_ms is not None and now_ms + wait_ms >= until_ms:
+            return wait_ms
         for bucket in buckets:
             if wait_ms == 0:
                 self._take(bucket, holder, units)
