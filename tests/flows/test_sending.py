@@ -590,6 +590,18 @@ async def test_with_twice_as_many_as_may_go_as_many_go_as_may(make_world: MakeWo
     assert len(world.sent()) == 100
 
 
+async def test_texts_that_are_taken_back_hold_up_nobody(make_world: MakeWorld) -> None:
+    world = make_world(rate_per_s=1)
+    messages = [await world.send(to=f"+141555501{number:02d}") for number in range(10)]
+    await world.run_due()
+    for message in messages[1:]:
+        await world.write(lambda tx, message=message: outbound.cancel(tx, world.bridge, message.id))
+    world.clock.now += 1_000
+    new = await world.send(to=BOB)
+    await world.run_due()
+    assert await status(world, new.id) is Status.SENT
+
+
 async def test_a_turn_that_would_come_too_late_is_not_waited_for(make_world: MakeWorld) -> None:
     world = make_world(rate_per_s=0.0001)
     await world.send(to=BOB)

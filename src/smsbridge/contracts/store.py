@@ -675,6 +675,10 @@ class JobsTx(Protocol):
         """
         ...
 
+    def give_back_turns(self, keys: Collection[str], *, holder: str, now_ms: int) -> None:
+        """Of a `holder` that will not come. Those that come last leave their time to the next who asks."""
+        ...
+
     def trim_rate_turns(self, before_ms: int) -> int:
         """Forgets those who never came."""
         ...

@@ -41,7 +41,10 @@ def reroute(tx: Tx, bridge: Bridge, message: Message, second: Account, cause: Ca
     first = message.account
     moved = replace(message, account=second.name, rerouted_from=first)
     tx.update_message(moved)
-    tx.move_jobs(lanes.send_lane(message.conversation_id), message.id, lanes.send_queue(second.name))
+    lane = lanes.send_lane(message.conversation_id)
+    tx.move_jobs(lane, message.id, lanes.send_queue(second.name))
+    tx.give_back_turns([lanes.rate_of_account(first)], holder=message.id, now_ms=bridge.now_ms())
+    tx.expedite(lane, message.id, bridge.now_ms())  # what it waited for was the first account's
     note_late_comer(tx, moved)
     bridge.meter.count("rerouted_total", carrier=first, through=second.name, cause=cause)
     interaction = tx.interaction(message.interaction_id)

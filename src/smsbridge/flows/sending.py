@@ -566,7 +566,10 @@ def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: 
     sender = bridge.senders.get(message.sender)
     limits = [
         RateLimit(key=key, interval_ms=math.ceil(1000 / each.rate_per_s), burst=each.burst)
-        for key, each in ((f"sender:{message.sender}", sender), (f"account:{account.name}", account))
+        for key, each in (
+            (lanes.rate_of_sender(message.sender), sender),
+            (lanes.rate_of_account(account.name), account),
+        )
         if each is not None and each.rate_per_s > 0
     ]
     if not limits or (part.number > 1 and not part.tries):

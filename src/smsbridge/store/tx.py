@@ -976,6 +976,18 @@ class SqlTx:
         self._rows.run("set_rate_turn", {"key": key, "holder": holder, "at_ms": bucket.at_ms})
         self._rows.run("set_rate", {"key": key, "free_at_ms": bucket.free_at_ms, "next_at_ms": next_at_ms})
 
+    def give_back_turns(self, keys: Collection[str], *, holder: str, now_ms: int) -> None:
+        for key in keys:
+            turn = self._rows.one("rate_turn", {"key": key, "holder": holder})
+            if turn is None:
+                continue
+            self._rows.run("end_rate_turn", {"key": key, "holder": holder})
+            last = self._rows.one("last_rate_turn", {"key": key})
+            rate = self._rows.one("rate", {"key": key})
+            if rate is not None and (last is None or last[0] < turn[0]):
+                next_at_ms = turn[0] if last is not None and last[0] > now_ms else 0
+                self._rows.run("set_rate", {"key": key, "free_at_ms": rate[0], "next_at_ms": next_at_ms})
+
     def trim_rate_turns(self, before_ms: int) -> int:
         return self._rows.run("trim_rate_turns", {"before_ms": before_ms})
 
