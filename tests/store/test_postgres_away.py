@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -163,6 +164,32 @@ async def test_a_server_stopped_hard_under_load_loses_nothing_and_is_found_again
     assert len(set(kept)) == len(kept)
     assert len(kept) + 1 <= count(url) <= len(kept) + 1 + len(unknown)
     await until_notified(store)
+
+
+async def test_a_number_that_is_given_out_again_after_a_crash_is_not_taken_for_ours(
+    store: PostgresStore, server: PostgresServer, url: str
+) -> None:
+    """Nothing of a transaction has to be on the disk before its commit, its number neither."""
+
+    def crash_before_commit(tx: Tx) -> None:
+        add_one(tx)
+        server.stop("immediate")
+        server.start()
+        for _ in range(5):
+            with psycopg.connect(url) as another:
+                another.execute("SELECT pg_current_xact_id()")
+                another.execute("INSERT INTO meta (key, value) VALUES (gen_random_uuid(), 'another')")
+
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await store.write(crash_before_commit)
+        assert count(url) == 0
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(StoreUnavailable):
+                    await store.write(lambda tx: tx.set_meta("count", "0"))
+                    break
+                await asyncio.sleep(0.02)
 
 
 async def test_a_server_that_swallows_everything_frees_whoever_waits(
