@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -229,6 +230,39 @@ async def test_while_it_cannot_be_reached_everybody_is_refused_and_nobody_queues
     finally:
         server.start()
     await until_written(store)
+
+
+async def test_one_connection_that_is_not_let_in_keeps_nobody_from_those_that_are(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PAUSE_S", 600)
+    prepare(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE one_more LOGIN")
+        connection.execute("GRANT CREATE ON SCHEMA public TO one_more")
+        for what in ("TABLES", "SEQUENCES"):
+            connection.execute(f"GRANT ALL ON ALL {what} IN SCHEMA public TO one_more")
+        store = PostgresStore.open(url.replace("postgres@", "one_more@"))
+        await store.write(add_one)
+        await store.read(lambda tx: tx.meta("count"))
+        connection.execute("ALTER ROLE one_more CONNECTION LIMIT 0")
+    begun, goes_on = asyncio.Event(), threading.Event()
+
+    def hold_on(tx: Tx) -> int:
+        loop.call_soon_threadsafe(begun.set)
+        goes_on.wait(60)
+        return add_one(tx)
+
+    loop = asyncio.get_running_loop()
+    holding = asyncio.create_task(store.write(hold_on))  # with the one connection there is
+    await begun.wait()
+    await store.read(lambda tx: tx.meta("count"))
+    with pytest.raises(StoreUnavailable, match="too many connections"):
+        await store.write(add_one)
+    await store.read(lambda tx: tx.meta("count"))
+    goes_on.set()
+    assert await holding >= 1
+    await store.close()
 
 
 async def test_what_was_put_in_while_a_daemon_did_not_hear_is_found_when_it_hears_again(

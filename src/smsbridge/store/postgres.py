@@ -52,7 +52,8 @@ TOLD_AFTER_S: Final = 10.0
 """How long is asked what became of a commit whose answer was lost: a server that was restarted is back by then."""
 CLOCK_TOLERANCE_S: Final = 10.0
 PAUSE_S: Final = 0.5
-"""After the database could not be reached, everybody is refused for so long without asking it again."""
+"""After the database could not be reached, everybody is refused for so long without asking it again. Not where it gave
+somebody an answer within the same time: then it is one connection that it does not let us have, and the others work."""
 MOST_TRIES: Final = 30
 _TRIES_OF_A_CLASH: Final = 3
 """A unique key that is still taken the third time is no race but what the caller asked for."""
@@ -94,6 +95,7 @@ class PostgresStore:
         self._waiting = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._answered_at = 0.0
         self._away_until = 0.0
         self._is_closed = False
         self._listeners = Listeners()
@@ -264,7 +266,7 @@ class PostgresStore:
                     if status != "in progress":  # else the other end has not noticed yet that we have gone
                         return bool(status == "committed")
                 if asking.is_broken:
-                    self._away_until = time.monotonic() + PAUSE_S
+                    self._pause()
                 time.sleep(0.05)
         except psycopg.Error:  # it has never heard of it: another server has taken the place of that one
             pass
@@ -296,12 +298,18 @@ class PostgresStore:
             except BaseException as error:
                 line.roll_back()
                 if line.is_broken and isinstance(error, psycopg.OperationalError):  # it could not be opened
-                    self._away_until = time.monotonic() + PAUSE_S
+                    self._pause()
                 if isinstance(error.__cause__, errors.ReadOnlySqlTransaction):
                     line.hang_up()  # a standby by now: the next connection looks for the one that can write
                 if isinstance(error, (psycopg.OperationalError, psycopg.InternalError)):
                     raise StoreUnavailable(words(error)) from error
                 raise
+        self._answered_at = time.monotonic()
+
+    def _pause(self) -> None:
+        now = time.monotonic()
+        if now - self._answered_at > PAUSE_S:
+            self._away_until = now + PAUSE_S
 
     # --- in the event loop
 
