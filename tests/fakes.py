@@ -276,7 +276,7 @@ class PlainCarrier:
         return None
 
     def write_find(self, query: FindQuery) -> Request:
-        return Request(method="GET", url=f"https://plain.example/find/{query.ref}")
+        return Request(method="GET", url=f"https://{self.host}/find/{query.ref}")
 
     def read_find(self, query: FindQuery, response: Response) -> Receipt | None:
         if response.status == 404:

@@ -32,7 +32,7 @@ from smsbridge.contracts.store import Store, StoreAway, StoreUnavailable, Tx
 from smsbridge.disk import DiskLimits, DiskWatch
 from smsbridge.flows.catch_up import ensure_catch_up
 from smsbridge.flows.jobs import job_kinds, queues
-from smsbridge.flows.restoring import is_sending_paused
+from smsbridge.flows.restored import is_sending_paused
 from smsbridge.flows.spooling import take_up_spooled
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.ids import RandomIds

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.test_running import in_store
-from smsbridge.flows.restoring import is_sending_paused
+from smsbridge.flows.restored import is_sending_paused
 
 
 def test_a_backup_of_a_running_bridge_is_put_back_and_sending_waits_for_the_word(place: Any, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import NoticeKind
 from smsbridge.domain.outcome import Evidence, Rejected, RetryLater, Scope, SendOutcome
 from smsbridge.domain.status import Status
-from smsbridge.flows import lanes, waiting
+from smsbridge.flows import lanes, outbound, rerouting, waiting
 from smsbridge.wire.http import Answered, Performed, Request, Response
 
 MakeWorld = Callable[..., World]
@@ -313,6 +313,44 @@ async def test_a_text_refused_for_itself_is_no_sign_that_the_carrier_is_down(mak
     await world.run_due()
     assert len(world.sent()) == 8
     assert (await brake(world, ACCOUNT)) == Brake()
+
+
+@pytest.mark.parametrize("again", ["retried", "resent", "rerouted"])
+async def test_of_an_old_text_that_comes_late_behind_a_brake_the_delay_is_told(
+    make_world: MakeWorld, again: str
+) -> None:
+    """Of a younger one it was told before."""
+    world = await two_accounts(make_world, policy=replace(EASY, delayed_notice_after_ms=15_000), reroute=[Cause.AUTH])
+    world.network.answer = lambda _request: lost() if again == "resent" else ok({"code": "blocked"}, status=400)
+    old = await world.send(to=number(0))
+    if again != "rerouted":
+        await world.run_due()
+    world.clock.now += 1
+    account, sender = ("second", OTHER_NUMBER) if again == "rerouted" else ("plain", OUR_NUMBER)
+    young = await world.send(to=number(1), from_sender=sender)
+    held = Brake().held(world.clock.now + 600_000, "busy")
+    await world.write(lambda tx: tx.save_brake(lanes.send_queue(account), held))
+    assert await told_of_delay(world, 1) == [young.id]
+    match again:
+        case "retried":
+            await world.write(lambda tx: outbound.retry(tx, world.bridge, old.id))
+        case "resent":
+            await world.write(lambda tx: outbound.resend(tx, world.bridge, old.id))
+        case "rerouted":
+            second = world.bridge.accounts["second"]
+            await world.write(lambda tx: rerouting.reroute(tx, world.bridge, old, second, Cause.AUTH, Evidence()))
+    kept = await world.message(old.id)
+    assert (kept.account, kept.status) == (account, Status.QUEUED)
+    assert await told_of_delay(world, 0) == [old.id]
+    assert await told_of_delay(world, 1) == [young.id], "and of the younger one not twice"
+    assert await world.write(lambda tx: waiting.tell_of_brakes(tx, world.bridge)) == 0, "each is looked at once"
+
+
+async def told_of_delay(world: World, n: int) -> list[str | None]:
+    world.clock.now += 20_000
+    while await world.write(lambda tx: waiting.tell_of_brakes(tx, world.bridge)):
+        pass
+    return [notice.message_id for notice in await world.notices(number(n)) if notice.kind is NoticeKind.DELAYED]
 
 
 async def test_agents_hear_once_of_texts_behind_a_brake_and_of_their_end(make_world: MakeWorld) -> None:

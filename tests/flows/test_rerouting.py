@@ -2,6 +2,7 @@
 conversation."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -305,6 +306,40 @@ async def test_where_both_are_out_of_reach_texts_wait_for_the_first(world: World
     await world.write(lambda tx: rerouting.reroute_waiting(tx, world.bridge))
     await world.run_due()
     assert await rerouted(world, message) == (Status.SENT, "second", "plain")
+
+
+async def test_what_is_moved_waits_for_no_turn_at_the_first_account_and_keeps_none(world: World) -> None:
+    account = replace(world.bridge.accounts["plain"], rate_per_s=1)
+    world.bridge = replace(world.bridge, accounts={**world.bridge.accounts, "plain": account})
+    await world.restart(world.store)
+    for last in range(10):
+        await world.send(to=f"+1415555017{last}")
+    await world.run_due()
+    assert len(texts(world, "plain.example")) == 1, "the others wait for their turn, of which the last is in 9 s"
+    await break_circuit(world)
+    await world.run_due()
+    assert len(texts(world, "second.example")) == 9
+    await world.write(lambda tx: tx.release_brake(lanes.send_queue("plain")))
+    world.clock.now += 1_000
+    new = await world.send(to=BOB)
+    await world.run_due()
+    assert await rerouted(world, new) == (Status.SENT, "plain", "")
+
+
+async def test_the_second_accounts_rate_holds_for_what_is_moved(world: World) -> None:
+    accounts = {name: replace(account, rate_per_s=1) for name, account in world.bridge.accounts.items()}
+    world.bridge = replace(world.bridge, accounts=accounts)
+    await world.restart(world.store)
+    for last in range(5):
+        await world.send(to=f"+1415555017{last}")
+    await world.run_due()
+    await break_circuit(world)
+    sent = []
+    for _ in range(4):
+        await world.run_due()
+        sent.append(len(texts(world, "second.example")))
+        world.clock.now += 1_000
+    assert sent == [1, 2, 3, 4]
 
 
 async def test_a_text_that_stays_does_not_hide_those_behind_it(make_world: MakeWorld) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fakes import ANN, BOB, World, lost, ok
 from smsbridge.contracts.bridge import Policy
+from smsbridge.contracts.store import Arrived
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import NoticeKind
 from smsbridge.domain.status import Status
@@ -163,3 +164,107 @@ async def test_what_is_in_doubt_after_a_restore_is_given_to_no_second_account(ma
     assert world.sent("second.example") == []
     kept = await world.message(message.id)
     assert (kept.status, kept.account, kept.rerouted_from) == (Status.FAILED, "plain", "")
+
+
+def told(message_id: str, try_number: int, **more: Any) -> dict[str, Any]:
+    return {"type": "receipt", "ref": f"{message_id}.1.{try_number}", "status": "delivered", **more}
+
+
+@pytest.mark.parametrize("try_number", [1, 2, 3])
+async def test_a_receipt_of_any_try_since_the_backup_settles_its_text(world: World, try_number: int) -> None:
+    """Two tries may have found the carrier busy, and the third not. The store knows of none of them."""
+    message = await world.send()
+    await restored(world)
+    report = await world.webhook(told(message.id, try_number, id="C9"))
+    assert report.outcomes == ((Arrived.STORED, "applied"),)
+    assert (await world.message(message.id)).status is Status.DELIVERED
+    (part,) = await world.parts(message.id)
+    assert (part.tries, part.carrier_message_id) == (try_number, "C9")
+
+
+async def test_without_a_restore_nothing_is_known_of_a_try_that_we_have_not_made(make_world: Any) -> None:
+    world: World = make_world(reroute={Cause.AUTH})
+    world.network.answer = lambda _request: lost()
+    message = await world.send()
+    await world.run_due()
+    for secret, account in (("secret", "plain"), ("other", "second")):
+        await world.webhook(told(message.id, 2, id="X1"), secret=secret, account=account)
+    kept = await world.message(message.id)
+    assert (kept.status, kept.account, kept.rerouted_from) == (Status.UNCERTAIN, "plain", "")
+
+
+@pytest.mark.parametrize("try_number", [1, 2], ids=["never tried at the first", "refused by the first"])
+@pytest.mark.parametrize("retried", [False, True], ids=["in doubt", "sent again by a person"])
+async def test_a_receipt_of_the_second_account_settles_a_text_that_it_was_given_after_the_backup(
+    make_world: Any, try_number: int, retried: bool
+) -> None:
+    world: World = make_world(reroute={Cause.AUTH})
+    message = await world.send("queued")
+    await restored(world)
+    if retried:
+        await world.write(lambda tx: retry(tx, world.bridge, message.id))
+    receipt = told(message.id, try_number, id="S1", status="sent")
+    report = await world.webhook(receipt, secret="other", account="second")
+    assert report.outcomes == ((Arrived.STORED, "applied"),)
+    kept = await world.message(message.id)
+    assert (kept.status, kept.account, kept.rerouted_from) == (Status.SENT, "second", "plain")
+    # From here on its receipts need no reference of ours, and are the second account's alone.
+    failed = {"type": "receipt", "id": "S1", "status": "undelivered", "cause": "unreachable"}
+    await world.webhook(failed)
+    assert (await world.message(message.id)).status is Status.SENT
+    await world.webhook(failed, secret="other", account="second")
+    assert (await world.message(message.id)).status is Status.UNDELIVERED
+    await world.write(restoring.finish)
+    await look_everywhere(world)
+    assert world.network.requests == []
+    assert [notice.kind for notice in await world.notices()] == [NoticeKind.UNDELIVERED]
+
+
+async def test_all_parts_of_a_text_are_known_again_at_the_second_account(make_world: Any) -> None:
+    world: World = make_world(reroute={Cause.AUTH})
+    message = await world.send("word " * 100)
+    await restored(world)
+    for number in (2, 1):
+        assert (await world.message(message.id)).status is Status.UNCERTAIN
+        receipt = {"type": "receipt", "id": f"S{number}", "ref": f"{message.id}.{number}.1", "status": "delivered"}
+        await world.webhook(receipt, secret="other", account="second")
+    kept = await world.message(message.id)
+    assert (kept.status, kept.account) == (Status.DELIVERED, "second")
+
+
+async def test_what_waits_for_the_rest_of_such_a_text_asks_the_second_account(make_world: Any) -> None:
+    world: World = make_world(reroute={Cause.AUTH})
+    message = await world.send("word " * 100)
+    await restored(world)
+    receipt = {"type": "receipt", "id": "S1", "ref": f"{message.id}.1.1", "status": "delivered"}
+    await world.webhook(receipt, secret="other", account="second")
+    queues = await world.store.read(lambda tx: {depth.queue for depth in tx.queue_depths(world.clock.now)})
+    assert queues & {"send:plain", "send:second"} == {"send:second"}, "nor does a brake of the first hold it up"
+    world.network.answer = listing({f"{message.id}.2.1": "S2"})
+    await look_everywhere(world)
+    assert {request.url.split("/")[2] for request in world.network.requests} == {"second.example"}
+    assert (await world.parts(message.id))[1].status is Status.SENT
+
+
+@pytest.mark.parametrize("how", ["without reroute", "given to the second before the backup", "new", "known"])
+async def test_no_other_text_is_believed_to_be_the_second_accounts(make_world: Any, how: str) -> None:
+    world: World = make_world(reroute=() if how == "without reroute" else {Cause.AUTH})
+    if how == "given to the second before the backup":
+        world.network.answer = lambda request: (
+            ok({"code": "auth"}, status=400) if "plain.example" in request.url else lost()
+        )
+    if how == "new":
+        await restored(world)
+        await world.write(restoring.finish)
+        world.clock.now += 1
+    message = await world.send()
+    if how != "without reroute":
+        await world.run_due()
+    if how != "new":
+        await restored(world)
+    before = await world.message(message.id)
+    # Another account than the one that the text is at: the first, where it is the second's already.
+    secret, account = ("secret", "plain") if before.account == "second" else ("other", "second")
+    report = await world.webhook(told(message.id, 1), secret=secret, account=account)
+    assert report.outcomes == ((Arrived.IGNORED, "wrong_account"),)
+    assert await world.message(message.id) == before

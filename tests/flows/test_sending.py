@@ -576,6 +576,32 @@ async def test_the_parts_of_a_text_go_out_together_and_count_together(make_world
     assert [sent["text"] for sent in world.sent()][2:] == ["short"]
 
 
+@on_sqlite  # a matter of the flow, and long
+async def test_with_twice_as_many_as_may_go_as_many_go_as_may(make_world: MakeWorld) -> None:
+    """The turns of those whose time is over before do not stay empty, so it is one a second for as long as it lasts."""
+    patient = Policy()
+    patient = replace(patient, send_retry=replace(patient.send_retry, max_age_s=20))
+    world = make_world(rate_per_s=1, policy=patient)
+    for second in range(100):
+        for number in (2 * second, 2 * second + 1):
+            await world.send(to=f"+1415555{number:04d}")
+        await world.run_due()
+        world.clock.now += 1_000
+    assert len(world.sent()) == 100
+
+
+async def test_texts_that_are_taken_back_hold_up_nobody(make_world: MakeWorld) -> None:
+    world = make_world(rate_per_s=1)
+    messages = [await world.send(to=f"+141555501{number:02d}") for number in range(10)]
+    await world.run_due()
+    for message in messages[1:]:
+        await world.write(lambda tx, message=message: outbound.cancel(tx, world.bridge, message.id))
+    world.clock.now += 1_000
+    new = await world.send(to=BOB)
+    await world.run_due()
+    assert await status(world, new.id) is Status.SENT
+
+
 async def test_a_turn_that_would_come_too_late_is_not_waited_for(make_world: MakeWorld) -> None:
     world = make_world(rate_per_s=0.0001)
     await world.send(to=BOB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,6 +35,7 @@ SECRET = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="
 OURS = "https://bridge.example.com/hooks/carriers/main"
 NONCE = "nonce-of-this-run-0001"
 KEY = b"k" * 32
+CASES = Path(__file__).parents[1] / "carriers"
 
 
 def now_ms() -> int:
@@ -408,6 +410,50 @@ async def test_the_credentials_of_any_carrier_are_tried_by_a_read_that_costs_not
     assert found["clock"].verdict == "fail", "the carrier's Date is 400 s away"
     assert all(check.cure for check in checks if check.verdict != "ok")
     assert "token-of-tests" not in str(checks)
+
+
+NAMED_AT_404 = {
+    "bandwidth": "account_id, api_url",
+    "bird": "api, workspace_id, channel_id, api_url",
+    "infobip": "api_url",
+    "plivo": "auth_id, api_url",
+    "sinch": "service_plan_id, region, api_url",
+}
+"""Whose list of what was sent is asked for, and the settings that lead there."""
+
+
+def of_the_cases(carrier: str) -> Any:
+    account = json.loads(Path(CASES, carrier, "account.json").read_text("utf-8"))
+    return load_carriers()[carrier].from_settings(account["settings"], AccountUrls(webhook=OURS))
+
+
+@pytest.mark.parametrize("carrier", NAMED_AT_404)
+async def test_a_list_that_is_not_there_is_told_with_the_settings_that_lead_there(
+    respx_mock: respx.MockRouter, carrier: str
+) -> None:
+    respx_mock.get().respond(404)
+    checks = await check_account(
+        "main", of_the_cases(carrier), ["+14155550100"], verification="enforce", webhook_url=OURS, now_ms=now_ms()
+    )
+    check = next(check for check in checks if check.name == "account: main")
+    assert (check.verdict, "accept" in check.detail) == ("warn", False)
+    assert f"by {NAMED_AT_404[carrier]} (HTTP 404)" in check.detail
+    assert f"compare {NAMED_AT_404[carrier]} with" in check.cure
+
+
+async def test_a_message_that_is_not_there_is_what_right_credentials_are_told(respx_mock: respx.MockRouter) -> None:
+    """Telnyx has no list; what it is asked for was never sent."""
+    respx_mock.get().respond(404, json={"errors": [{"code": "10005"}]})
+    checks = await check_account(
+        "main", of_the_cases("telnyx"), [], verification="enforce", webhook_url=OURS, now_ms=now_ms()
+    )
+    check = next(check for check in checks if check.name == "account: main")
+    assert (check.verdict, "accepts the credentials, if api_url is right" in check.detail) == ("ok", True)
+
+
+def test_what_a_404_means_is_known_of_every_carrier_that_is_asked() -> None:
+    asked = {name for name, carrier in load_carriers().items() if carrier.abilities.find}
+    assert asked - {"twilio"} == set(NAMED_AT_404), "Twilio is asked through its control plane"
 
 
 async def test_a_carrier_that_does_not_answer_is_told_with_what_to_look_at(respx_mock: respx.MockRouter) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -165,6 +167,32 @@ async def test_a_server_stopped_hard_under_load_loses_nothing_and_is_found_again
     await until_notified(store)
 
 
+async def test_a_number_that_is_given_out_again_after_a_crash_is_not_taken_for_ours(
+    store: PostgresStore, server: PostgresServer, url: str
+) -> None:
+    """Nothing of a transaction has to be on the disk before its commit, its number neither."""
+
+    def crash_before_commit(tx: Tx) -> None:
+        add_one(tx)
+        server.stop("immediate")
+        server.start()
+        for _ in range(5):
+            with psycopg.connect(url) as another:
+                another.execute("SELECT pg_current_xact_id()")
+                another.execute("INSERT INTO meta (key, value) VALUES (gen_random_uuid(), 'another')")
+
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            await store.write(crash_before_commit)
+        assert count(url) == 0
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(StoreUnavailable):
+                    await store.write(lambda tx: tx.set_meta("count", "0"))
+                    break
+                await asyncio.sleep(0.02)
+
+
 async def test_a_server_that_swallows_everything_frees_whoever_waits(
     store: PostgresStore, proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +230,39 @@ async def test_while_it_cannot_be_reached_everybody_is_refused_and_nobody_queues
     finally:
         server.start()
     await until_written(store)
+
+
+async def test_one_connection_that_is_not_let_in_keeps_nobody_from_those_that_are(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "PAUSE_S", 600)
+    prepare(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE one_more LOGIN")
+        connection.execute("GRANT CREATE ON SCHEMA public TO one_more")
+        for what in ("TABLES", "SEQUENCES"):
+            connection.execute(f"GRANT ALL ON ALL {what} IN SCHEMA public TO one_more")
+        store = PostgresStore.open(url.replace("postgres@", "one_more@"))
+        await store.write(add_one)
+        await store.read(lambda tx: tx.meta("count"))
+        connection.execute("ALTER ROLE one_more CONNECTION LIMIT 0")
+    begun, goes_on = asyncio.Event(), threading.Event()
+
+    def hold_on(tx: Tx) -> int:
+        loop.call_soon_threadsafe(begun.set)
+        goes_on.wait(60)
+        return add_one(tx)
+
+    loop = asyncio.get_running_loop()
+    holding = asyncio.create_task(store.write(hold_on))  # with the one connection there is
+    await begun.wait()
+    await store.read(lambda tx: tx.meta("count"))
+    with pytest.raises(StoreUnavailable, match="too many connections"):
+        await store.write(add_one)
+    await store.read(lambda tx: tx.meta("count"))
+    goes_on.set()
+    assert await holding >= 1
+    await store.close()
 
 
 async def test_what_was_put_in_while_a_daemon_did_not_hear_is_found_when_it_hears_again(

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from smsbridge.contracts.jobs import Job
 from smsbridge.contracts.store import RateLimit, Store, Tx
 from smsbridge.domain.brake import NO_BRAKE, Brake, Suspicion
@@ -113,8 +115,8 @@ async def test_suspicions_are_counted_and_go_when_their_job_has_ended(store: Sto
 # --- two buckets at once
 
 
-def take(tx: Tx, holder: str, at_ms: int, *limits: RateLimit, units: int = 1) -> int:
-    return tx.take_rate(limits, holder=holder, now_ms=at_ms, units=units)
+def take(tx: Tx, holder: str, at_ms: int, *limits: RateLimit, units: int = 1, until_ms: int | None = None) -> int:
+    return tx.take_rate(limits, holder=holder, now_ms=at_ms, units=units, until_ms=until_ms)
 
 
 FAST = RateLimit(key="fast", interval_ms=100, burst=1)
@@ -126,6 +128,43 @@ async def test_whoever_waits_for_one_bucket_takes_nothing_of_the_other(store: St
     assert await store.write(lambda tx: take(tx, "b", NOW + 200, FAST, SLOW)) == 800
     assert await store.write(lambda tx: take(tx, "c", NOW + 200, FAST)) == 0, "nothing of the fast one is gone"
     assert await store.write(lambda tx: take(tx, "b", NOW + 1_000, FAST, SLOW)) == 0
+
+
+async def test_no_turn_is_kept_for_whom_it_comes_too_late(store: Store) -> None:
+    assert await store.write(lambda tx: take(tx, "a", NOW, FAST, SLOW)) == 0
+    assert await store.write(lambda tx: take(tx, "b", NOW, FAST, SLOW, until_ms=NOW + 1_001)) == 1_000
+    for _ in range(3):
+        assert await store.write(lambda tx: take(tx, "c", NOW, FAST, SLOW, until_ms=NOW + 2_000)) == 2_000
+    assert await store.write(lambda tx: take(tx, "d", NOW, FAST, SLOW, until_ms=NOW + 2_001)) == 2_000
+    for holder, at_ms in (("b", NOW + 1_000), ("d", NOW + 2_000)):
+        assert await store.write(lambda tx, h=holder, t=at_ms: take(tx, h, t, FAST, SLOW)) == 0
+
+
+def give_back(tx: Tx, *holders: str, at_ms: int = NOW) -> None:
+    for holder in holders:
+        tx.give_back_turns(["slow", "fast"], holder=holder, now_ms=at_ms)
+
+
+@pytest.mark.parametrize("holders", [["b", "c", "d"], ["d", "c", "b"], ["c", "d", "b"]], ids="".join)
+async def test_turns_that_are_given_back_hold_up_nobody_and_the_rate_holds(store: Store, holders: list[str]) -> None:
+    waits = [await store.write(lambda tx, h=h: take(tx, h, NOW, SLOW)) for h in "abcd"]
+    assert waits == [0, 1_000, 2_000, 3_000]
+    await store.write(lambda tx: give_back(tx, *holders))
+    assert await store.write(lambda tx: take(tx, "e", NOW, SLOW)) == 1_000
+    assert await store.write(lambda tx: take(tx, "e", NOW + 1_000, SLOW)) == 0
+    await store.write(lambda tx: give_back(tx, "a", "b", "nobody"))
+    assert await store.write(lambda tx: take(tx, "f", NOW + 1_000, SLOW)) == 1_000
+
+
+async def test_a_turn_that_is_given_back_leaves_the_others_theirs(store: Store) -> None:
+    for holder in "abcd":
+        await store.write(lambda tx, h=holder: take(tx, h, NOW, SLOW))
+    await store.write(lambda tx: give_back(tx, "b"))  # a gap: whoever waits asks at its own time only
+    assert await store.write(lambda tx: take(tx, "e", NOW, SLOW)) == 4_000
+    await store.write(lambda tx: give_back(tx, "e", "d"))
+    assert await store.write(lambda tx: take(tx, "f", NOW, SLOW)) == 3_000, "after c"
+    assert await store.write(lambda tx: take(tx, "c", NOW + 2_000, SLOW)) == 0
+    assert await store.write(lambda tx: take(tx, "f", NOW + 3_000, SLOW)) == 0
 
 
 async def test_turns_in_two_buckets_keep_both_rates_and_starve_nobody(store: Store) -> None:

@@ -663,13 +663,20 @@ class JobsTx(Protocol):
     def suspicion(self, job_id: int) -> Suspicion | None: ...
     def save_suspicion(self, job_id: int, suspicion: Suspicion) -> None: ...
     def trim_suspicions(self) -> int: ...
-    def take_rate(self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int) -> int:
+    def take_rate(
+        self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int, until_ms: int | None = None
+    ) -> int:
         """Leaky buckets kept in the store. Returns 0 and takes `units` of each, or the milliseconds to wait and takes
         none of any.
 
         Whoever has to wait gets a time that is theirs alone, after everybody else's who waits, and asks again then as
-        the same `holder`. So many that wait ask once each, and not all of them whenever one may go.
+        the same `holder`. So many that wait ask once each, and not all of them whenever one may go. From `until_ms` on
+        it is too late for this one, and no time is kept for somebody who would not come.
         """
+        ...
+
+    def give_back_turns(self, keys: Collection[str], *, holder: str, now_ms: int) -> None:
+        """Of a `holder` that will not come. Those that come last leave their time to the next who asks."""
         ...
 
     def trim_rate_turns(self, before_ms: int) -> int:

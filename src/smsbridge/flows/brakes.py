@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.jobs import Job, JobEnd
 from smsbridge.contracts.store import Tx
 from smsbridge.domain.brake import Brake
+from smsbridge.domain.message import Message
 from smsbridge.domain.outcome import RetryLater
 from smsbridge.flows import resources
 from smsbridge.wire.http import Answered, Performed
@@ -80,6 +81,14 @@ def holding(end: JobEnd, target: str, until_ms: int, reason: str) -> JobEnd:
     return replace(end, write=write)
 
 
+def note_late_comer(tx: Tx, message: Message) -> None:
+    """A text that waits once more, or at another account, may be older than those whose delay has been told already
+    (flows/waiting.py): they are looked at again from there on, and none is told twice."""
+    key = DELAY_TOLD_UP_TO.format(account=message.account)
+    if message.id <= tx.meta(key):
+        tx.set_meta(key, message.id[:-1])  # what it begins with comes before it
+
+
 def hold_until_ms(bridge: Bridge, outcome: RetryLater, first_s: float) -> int:
     """Their time; where they name none, a moment: whoever is told nothing must not go on as fast as before."""
     wait_s = first_s if outcome.after_s is None else outcome.after_s
@@ -95,6 +104,9 @@ def show_brake(target: str, brake: Brake, now_ms: int) -> dict[str, Any]:
         "next_try_at": resources.time(brake.free_at_ms),
         "reason": brake.reason,
     }
+
+
+DELAY_TOLD_UP_TO: Final = "delay_told_up_to:{account}"
 
 
 def _moved(brake: Brake, bridge: Bridge, job: Job, sign: Sign, reason: str) -> Brake:

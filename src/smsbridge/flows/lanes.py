@@ -34,6 +34,14 @@ def sender_target(number: str) -> str:
     return f"sender:{number}"
 
 
+def rate_of_sender(number: str) -> str:
+    return f"sender:{number}"
+
+
+def rate_of_account(account: str) -> str:
+    return f"account:{account}"
+
+
 def send_lane(conversation_id: str) -> str:
     """Texts from one sender to one contact leave in the order they were written. A lane names no number: rows of
     jobs and dead letters outlive the erasure of a person."""

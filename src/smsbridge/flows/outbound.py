@@ -38,6 +38,7 @@ from smsbridge.domain.phone import sender_kind
 from smsbridge.domain.status import Move, Status, advance, of_parts
 from smsbridge.domain.text import count_segments, split_text
 from smsbridge.flows import interactions, lanes
+from smsbridge.flows.brakes import note_late_comer
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
@@ -117,6 +118,8 @@ def cancel(tx: Tx, bridge: Bridge, message_id: str) -> Message:
     if message.status is not Status.QUEUED or any(part.status is not Status.QUEUED for part in parts):
         raise Conflict("not_cancellable", f"This message is {message.status}; only a queued one can be cancelled.")
     tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
+    rates = (lanes.rate_of_sender(message.sender), lanes.rate_of_account(message.account))
+    tx.give_back_turns(rates, holder=message.id, now_ms=bridge.now_ms())
     cancelled = [replace(part, status=advance(part.status, Move.CANCEL)) for part in parts]
     for part in cancelled:
         tx.update_part(message.id, part)
@@ -164,6 +167,7 @@ def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None
     for kind in (lanes.SETTLE, lanes.PREPARE):
         tx.drop_jobs(f"{kind}:{message.id}", message.id)
     _set_going(tx, bridge, message)
+    note_late_comer(tx, message)
     return leave_open_circuit(tx, bridge, _restate(tx, bridge, message, parts))
 
 
@@ -199,6 +203,7 @@ def resend(tx: Tx, bridge: Bridge, message_id: str) -> None:
     for part in resent:
         tx.update_part(message.id, part)
     _enqueue_send(tx, bridge, message, due_at_ms=bridge.now_ms())
+    note_late_comer(tx, message)
     _restate(tx, bridge, message, resent)
 
 

@@ -19,7 +19,9 @@ from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import learn_capable, learn_incapable
 from smsbridge.flows.outbound import send_the_rest
+from smsbridge.flows.rerouting import recall_rerouting
 from smsbridge.flows.resources import status_detail
+from smsbridge.flows.restored import is_in_doubt_since_restore
 
 
 def accept_receipt(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tuple[Arrived, str]:
@@ -43,6 +45,8 @@ def accept_receipt(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tu
         bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome="parked")
         return Arrived.STORED, "parked"
     message = tx.message(target.message_id)
+    if message is not None and message.account != account:
+        message = recall_rerouting(tx, bridge, message, account, target.part_number)
     if message is None or message.account != account:
         bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome="wrong_account")
         return Arrived.IGNORED, "wrong_account"
@@ -110,6 +114,8 @@ def apply_report(tx: Tx, bridge: Bridge, target: PartRef, report: Report) -> boo
         return False
     parts = tx.parts(message.id)
     part = next((each for each in parts if each.number == target.part_number), None)
+    if part is not None and target.try_number > part.tries and is_in_doubt_since_restore(tx, message, part):
+        part = replace(part, tries=target.try_number)  # it was made after the backup
     if part is None or target.try_number > part.tries:
         return False
     is_news = bool(report.carrier_message_id) and tx.link_carrier_id(message.account, report.carrier_message_id, target)

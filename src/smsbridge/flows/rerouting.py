@@ -17,7 +17,9 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.message import Attachment, AttachmentState, Message, NoticeKind, Part
 from smsbridge.domain.outcome import Evidence
 from smsbridge.flows import lanes
+from smsbridge.flows.brakes import note_late_comer
 from smsbridge.flows.notices import raise_notice
+from smsbridge.flows.restored import is_in_doubt_since_restore
 
 
 def second_account(tx: Tx, bridge: Bridge, message: Message, parts: Sequence[Part]) -> Account | None:
@@ -39,7 +41,11 @@ def reroute(tx: Tx, bridge: Bridge, message: Message, second: Account, cause: Ca
     first = message.account
     moved = replace(message, account=second.name, rerouted_from=first)
     tx.update_message(moved)
-    tx.move_jobs(lanes.send_lane(message.conversation_id), message.id, lanes.send_queue(second.name))
+    lane = lanes.send_lane(message.conversation_id)
+    tx.move_jobs(lane, message.id, lanes.send_queue(second.name))
+    tx.give_back_turns([lanes.rate_of_account(first)], holder=message.id, now_ms=bridge.now_ms())
+    tx.expedite(lane, message.id, bridge.now_ms())  # what it waited for was the first account's
+    note_late_comer(tx, moved)
     bridge.meter.count("rerouted_total", carrier=first, through=second.name, cause=cause)
     interaction = tx.interaction(message.interaction_id)
     if interaction is not None:
@@ -54,6 +60,23 @@ def reroute(tx: Tx, bridge: Bridge, message: Message, second: Account, cause: Ca
             evidence=evidence,
             said_by=first,
         )
+    return moved
+
+
+def recall_rerouting(tx: Tx, bridge: Bridge, message: Message, account: str, part_number: int) -> Message:
+    """The second account names in a receipt a text that is the first's: after a restore, for it was given it since the
+    backup. What waits for the text goes with it. Its agent was told before the restore, and is not told again.
+    """
+    first = bridge.accounts.get(message.account)
+    part = next((each for each in tx.parts(message.id) if each.number == part_number), None)
+    if first is None or first.reroute != account or message.rerouted_from or part is None:
+        return message
+    if not is_in_doubt_since_restore(tx, message, part):
+        return message
+    moved = replace(message, account=account, rerouted_from=first.name)
+    tx.update_message(moved)
+    for lane in (lanes.send_lane(message.conversation_id), lanes.settle_lane(message.id)):
+        tx.move_jobs(lane, message.id, lanes.send_queue(account))
     return moved
 
 

@@ -18,19 +18,18 @@ from smsbridge.domain.outcome import Evidence
 from smsbridge.domain.status import Move, Status, advance
 from smsbridge.flows.outbound import settle_elsewhere
 from smsbridge.flows.receipts import settle_message
+from smsbridge.flows.restored import PAUSED, RESTORED_AT, is_sending_paused
 
 CATCH_UP_SINCE: Final = "catch_up_since"
 """The note for catch-up: when the backup was begun, in milliseconds. What came since is to be read again."""
-_PAUSED: Final = "sending_paused"
-_RESTORED_AT: Final = "restored_at_ms"
 _AT_ONCE: Final = 100
 _ON_ITS_WAY: Final = (Status.SENDING, Status.QUEUED)
 
 
 def pause(tx: Tx, as_of_ms: int, now_ms: int) -> None:
     """First of all: from here on nothing leaves. `as_of_ms` is when the backup was begun."""
-    tx.set_meta(_PAUSED, "restored")
-    tx.set_meta(_RESTORED_AT, str(now_ms))
+    tx.set_meta(PAUSED, "restored")
+    tx.set_meta(RESTORED_AT, str(now_ms))
     tx.set_meta(CATCH_UP_SINCE, str(as_of_ms))
 
 
@@ -51,17 +50,8 @@ def doubt_some(tx: Tx, bridge: Bridge) -> int:
 def finish(tx: Tx) -> bool:
     """Sending goes on. False when it was not paused."""
     was_paused = is_sending_paused(tx)
-    tx.set_meta(_PAUSED, "")
+    tx.set_meta(PAUSED, "")
     return was_paused
-
-
-def is_sending_paused(tx: Tx) -> bool:
-    return bool(tx.meta(_PAUSED))
-
-
-def is_from_before_restore(tx: Tx, message: Message) -> bool:
-    """Whether a restore may have forgotten what became of it: then no policy sends it again."""
-    return message.created_at_ms <= int(tx.meta(_RESTORED_AT) or -1)
 
 
 def _doubt(tx: Tx, bridge: Bridge, message: Message) -> None:

@@ -43,7 +43,7 @@ from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, send_the_rest, settle_elsewhere
 from smsbridge.flows.receipts import Report, after_report, apply_report, settle_message, write_part_ref
 from smsbridge.flows.rerouting import reroute, second_account
-from smsbridge.flows.restoring import is_from_before_restore, is_sending_paused
+from smsbridge.flows.restored import is_from_before_restore, is_sending_paused
 from smsbridge.wire.http import Answered, MaybeSent, NotSent, Performed, Response
 
 
@@ -566,7 +566,10 @@ def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: 
     sender = bridge.senders.get(message.sender)
     limits = [
         RateLimit(key=key, interval_ms=math.ceil(1000 / each.rate_per_s), burst=each.burst)
-        for key, each in ((f"sender:{message.sender}", sender), (f"account:{account.name}", account))
+        for key, each in (
+            (lanes.rate_of_sender(message.sender), sender),
+            (lanes.rate_of_account(account.name), account),
+        )
         if each is not None and each.rate_per_s > 0
     ]
     if not limits or (part.number > 1 and not part.tries):
@@ -575,6 +578,7 @@ def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: 
         limits,
         holder=message.id,
         now_ms=bridge.now_ms(),
+        until_ms=message.give_up_at_ms,
         units=sum(max(1, count_segments(each.text).count) for each in parts if each.status is Status.QUEUED),
     )
 

@@ -14,6 +14,7 @@ from smsbridge.domain.cause import Cause
 from smsbridge.domain.outcome import Evidence, Rejected
 from smsbridge.domain.status import Status
 from smsbridge.flows import lanes
+from smsbridge.flows.brakes import DELAY_TOLD_UP_TO
 from smsbridge.flows.sending import fail, tell_of_delay
 
 _AT_ONCE: Final = 100
@@ -26,7 +27,7 @@ def tell_of_brakes(tx: Tx, bridge: Bridge) -> int:
         brake = tx.brake(lanes.send_queue(account))
         if not brake.is_on(now_ms):
             continue
-        key = _LOOKED_UP_TO.format(account=account)
+        key = DELAY_TOLD_UP_TO.format(account=account)
         before_ms = now_ms - bridge.policy.delayed_notice_after_ms
         waiting = tx.queued_messages(account, after_id=tx.meta(key), before_ms=before_ms, limit=_AT_ONCE)
         cause = Cause.CARRIER_OUTAGE if brake.is_open else Cause.RATE_LIMITED
@@ -48,6 +49,3 @@ def give_up_overdue(tx: Tx, bridge: Bridge) -> int:
             tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
             given_up += 1
     return given_up
-
-
-_LOOKED_UP_TO: Final = "delay_told_up_to:{account}"

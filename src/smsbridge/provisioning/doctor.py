@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urldefrag, urlsplit
 
 import httpx
@@ -154,7 +155,10 @@ async def _check_by_reading(
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         detail = f"{host} cannot be reached: {str(error) or type(error).__name__}"
         return [Check(name=name, verdict="fail", detail=detail, cure="check name service, firewall and api_url")]
-    checks = [_check_read(name, host, answer.status_code)]
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        checks = [_check_absence(name, carrier, request)]
+    else:
+        checks = [_check_read(name, host, answer.status_code)]
     date = read_date(answer.headers.get("Date", ""))
     if date is not None:
         at_ms = int(date.timestamp()) * 1000
@@ -191,10 +195,35 @@ def _check_read(name: str, host: str, status: int) -> Check:
         detail = f"{host} does not let these credentials read what was sent (HTTP 403)"
         cure = "let them read it, or a text whose answer was lost cannot be looked up"
         return Check(name=name, verdict="warn", detail=detail, cure=cure)
-    if 200 <= status < 300 or status == 404:
+    if 200 <= status < 300:
         return Check(name=name, verdict="ok", detail=f"{host} accepts the credentials (HTTP {status})")
     detail = f"{host} answered HTTP {status} to a look at what was sent, which says nothing of the credentials"
     return Check(name=name, verdict="warn", detail=detail, cure="try again later, or send a text")
+
+
+def _check_absence(name: str, carrier: Carrier, request: Request) -> Check:
+    """HTTP 404. A list is there even when it is empty, so its address is wrong, and probably that of sending too. Of a
+    single message that was never sent nothing else can be said."""
+    host, settings = urlsplit(request.url).netloc, ", ".join(_settings_in(carrier, request.url))
+    if carrier.abilities.find:
+        detail = f"{host} has no list of what was sent where it should be by {settings} (HTTP 404)"
+        cure = f"compare {settings} with the carrier's console: a wrong one keeps texts from being sent"
+        return Check(name=name, verdict="warn", detail=f"{detail}; of the credentials it says nothing", cure=cure)
+    detail = f"{host} accepts the credentials, if {settings} is right: it does not know a message that was never sent"
+    return Check(name=name, verdict="ok", detail=f"{detail} (HTTP 404)")
+
+
+def _settings_in(carrier: Carrier, url: str) -> list[str]:
+    """Which settings the address is made of."""
+    adapter: Any = carrier  # a dataclass, whose fields are its settings
+    address = url.partition("?")[0]
+    words = {*re.split("[/.]", address)}
+    values = {each.name: getattr(adapter, each.name) for each in fields(adapter)}
+    return [
+        key
+        for key, value in values.items()
+        if isinstance(value, str) and value and (value in words or address.startswith(value))
+    ]
 
 
 _NO_REF: Final = "msg_doctor.1.1"

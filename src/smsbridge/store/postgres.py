@@ -52,7 +52,8 @@ TOLD_AFTER_S: Final = 10.0
 """How long is asked what became of a commit whose answer was lost: a server that was restarted is back by then."""
 CLOCK_TOLERANCE_S: Final = 10.0
 PAUSE_S: Final = 0.5
-"""After the database could not be reached, everybody is refused for so long without asking it again."""
+"""After the database could not be reached, everybody is refused for so long without asking it again. Not where it gave
+somebody an answer within the same time: then it is one connection that it does not let us have, and the others work."""
 MOST_TRIES: Final = 30
 _TRIES_OF_A_CLASH: Final = 3
 """A unique key that is still taken the third time is no race but what the caller asked for."""
@@ -61,7 +62,10 @@ _BEGIN_WRITE: Final = (
     "SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '8s';"
     # The first by which it can be told that a transaction is one of ours, and so before it has its number (news.py).
     "LOCK TABLE events IN ROW EXCLUSIVE MODE;"
-    "SELECT pg_current_xact_id()"
+    "SELECT pg_current_xact_id() || ' ' || extract(epoch FROM pg_postmaster_start_time())"
+)
+_WHAT_BECAME: Final = (
+    "SELECT pg_xact_status(CAST(%(xid)s AS xid8)), CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)"
 )
 _BEGIN_READ: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s';"
@@ -91,6 +95,7 @@ class PostgresStore:
         self._waiting = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._answered_at = 0.0
         self._away_until = 0.0
         self._is_closed = False
         self._listeners = Listeners()
@@ -223,7 +228,7 @@ class PostgresStore:
 
     def _attempt(self, work: Callable[[Tx], T], clashes: Counter[str] | None) -> T:
         with self._line("write", LONGEST_WRITE_S) as line:
-            xid = _begin(line, _BEGIN_WRITE)
+            begun = _begin(line, _BEGIN_WRITE)
             rows = PostgresRows(line.connection, clashes=clashes)
             tx = SqlTx(rows, self._number_key, self.daemon)
             result = work(tx)
@@ -231,7 +236,7 @@ class PostgresStore:
             try:
                 line.commit()
             except psycopg.OperationalError as error:
-                if not self._was_committed(xid):
+                if not self._was_committed(begun):
                     raise StoreUnavailable(words(error)) from error
             if self.on_commit_seconds is not None:
                 self.on_commit_seconds(time.monotonic() - started, 1)
@@ -241,22 +246,27 @@ class PostgresStore:
             self._news.tell(tx.queues, has_events=bool(tx.event_seq))
         return result
 
-    def _was_committed(self, xid: str) -> bool:
+    def _was_committed(self, begun: str) -> bool:
         """The connection broke while it was asked to commit: only the database knows what became of it.
 
+        `begun` is the number of the transaction, and when the server was started. One that broke down gives a number
+        out again of which nothing was on its disk: what was committed under it since another start may be another's.
         Raises StoreUnavailable where it cannot say.
         """
+        xid, _, started = begun.partition(" ")
         asking = Line(self._url, longest_s=LONGEST_WRITE_S)
         self._all_lines.add(asking)
         until = time.monotonic() + TOLD_AFTER_S
         try:
             while time.monotonic() < until:
                 with contextlib.suppress(psycopg.OperationalError):
-                    [(status,)] = asking.rows("SELECT pg_xact_status(CAST(%(xid)s AS xid8))", {"xid": xid})
+                    [(status, asked)] = asking.rows(_WHAT_BECAME, {"xid": xid})
+                    if status == "committed" and asked != started:
+                        break
                     if status != "in progress":  # else the other end has not noticed yet that we have gone
                         return bool(status == "committed")
                 if asking.is_broken:
-                    self._away_until = time.monotonic() + PAUSE_S
+                    self._pause()
                 time.sleep(0.05)
         except psycopg.Error:  # it has never heard of it: another server has taken the place of that one
             pass
@@ -288,12 +298,18 @@ class PostgresStore:
             except BaseException as error:
                 line.roll_back()
                 if line.is_broken and isinstance(error, psycopg.OperationalError):  # it could not be opened
-                    self._away_until = time.monotonic() + PAUSE_S
+                    self._pause()
                 if isinstance(error.__cause__, errors.ReadOnlySqlTransaction):
                     line.hang_up()  # a standby by now: the next connection looks for the one that can write
                 if isinstance(error, (psycopg.OperationalError, psycopg.InternalError)):
                     raise StoreUnavailable(words(error)) from error
                 raise
+        self._answered_at = time.monotonic()
+
+    def _pause(self) -> None:
+        now = time.monotonic()
+        if now - self._answered_at > PAUSE_S:
+            self._away_until = now + PAUSE_S
 
     # --- in the event loop
 

@@ -936,9 +936,13 @@ class SqlTx:
     def trim_suspicions(self) -> int:
         return self._rows.run("trim_suspicions", {})
 
-    def take_rate(self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int) -> int:
+    def take_rate(
+        self, limits: Sequence[RateLimit], *, holder: str, now_ms: int, units: int, until_ms: int | None = None
+    ) -> int:
         buckets = [self._look_into(limit, holder, now_ms) for limit in limits]
         wait_ms = max((bucket.at_ms - now_ms for bucket in buckets), default=0)
+        if until_ms is not None and now_ms + wait_ms >= until_ms:
+            return wait_ms
         for bucket in buckets:
             if wait_ms == 0:
                 self._take(bucket, holder, units)
@@ -971,6 +975,18 @@ class SqlTx:
         next_at_ms = bucket.at_ms + bucket.limit.interval_ms * units
         self._rows.run("set_rate_turn", {"key": key, "holder": holder, "at_ms": bucket.at_ms})
         self._rows.run("set_rate", {"key": key, "free_at_ms": bucket.free_at_ms, "next_at_ms": next_at_ms})
+
+    def give_back_turns(self, keys: Collection[str], *, holder: str, now_ms: int) -> None:
+        for key in keys:
+            turn = self._rows.one("rate_turn", {"key": key, "holder": holder})
+            if turn is None:
+                continue
+            self._rows.run("end_rate_turn", {"key": key, "holder": holder})
+            last = self._rows.one("last_rate_turn", {"key": key})
+            rate = self._rows.one("rate", {"key": key})
+            if rate is not None and (last is None or last[0] < turn[0]):
+                next_at_ms = turn[0] if last is not None and last[0] > now_ms else 0
+                self._rows.run("set_rate", {"key": key, "free_at_ms": rate[0], "next_at_ms": next_at_ms})
 
     def trim_rate_turns(self, before_ms: int) -> int:
         return self._rows.run("trim_rate_turns", {"before_ms": before_ms})

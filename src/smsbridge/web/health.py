@@ -17,7 +17,7 @@ from smsbridge.contracts.store import QueueDepth, StoreUnavailable
 from smsbridge.domain.brake import NO_BRAKE, Brake
 from smsbridge.flows.brakes import show_brake
 from smsbridge.flows.jobs import targets
-from smsbridge.flows.restoring import is_sending_paused
+from smsbridge.flows.restored import is_sending_paused
 from smsbridge.wire.encoding import write_json
 from smsbridge.wire.probe import write_probe_answer
 

@@ -210,6 +210,9 @@ ON CONFLICT (key, holder) DO UPDATE SET at_ms = excluded.at_ms;
 -- No index: there are as many rows as texts that wait just now.
 DELETE FROM rate_turns WHERE at_ms < :before_ms;
 
+-- name: last_rate_turn
+SELECT at_ms FROM rate_turns WHERE key = :key ORDER BY at_ms DESC LIMIT 1;
+
 -- name: end_rate_turn
 DELETE FROM rate_turns WHERE key = :key AND holder = :holder;
 
