@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from figures import Figure
 from load import CONNECTIONS, Load, desktop
-from postgres_server import free_port, new_server
+from ports import free_port
+from postgres_server import new_server
 from servers import CORES, bridge, children_of, cpu_s, share_of_a_core
 
 SHARE = 0.3

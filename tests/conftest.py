@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("carriers", "desk", "e2e", "faults", "simulation", "simulator", "store", "web", "wire")
 """What the tests share says as well what it saw and what it expected, not only that they differ."""
 
-settings.register_profile("long", max_examples=2_000)
-"""For an hour of one's own, in place of 100 each: `pytest --hypothesis-profile=long tests/carriers`."""
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
+"""The same examples every time, however slow the machine: what lands is decided by the change and not by luck."""
+settings.register_profile("long", max_examples=2_000, derandomize=False)
+"""For an hour of one's own, other examples every time, in place of 100 each:
+`pytest --hypothesis-profile=long tests/carriers`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +39,11 @@ class Place:
         assert result.exit_code == 0, result.output
         return json.loads(result.stdout)
 
-    def process(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def process(self, *arguments: str, wrap: Sequence[str] = (), **environment: str) -> subprocess.Popen[str]:
+        """`wrap` goes before the command."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SMSBRIDGE")}
         return subprocess.Popen(
-            [sys.executable, "-m", "smsbridge", *arguments],
+            [*wrap, sys.executable, "-m", "smsbridge", *arguments],
             cwd=self.folder,
             env=clean | {"SMSBRIDGE_CONFIG": str(self.file)} | environment,
             stdout=subprocess.PIPE,
@@ -51,9 +52,9 @@ class Place:
         )
 
     @contextmanager
-    def serving(self, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    def serving(self, *, wrap: Sequence[str] = (), **environment: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
         """A daemon that has said that it started, and its port."""
-        with self.process("serve", **environment) as daemon:
+        with self.process("serve", wrap=wrap, **environment) as daemon:
             try:
                 assert daemon.stderr is not None
                 line = json.loads(daemon.stderr.readline())

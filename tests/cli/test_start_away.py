@@ -19,7 +19,8 @@ from typing import Any, Self
 import psycopg
 import pytest
 
-from postgres_server import PostgresServer, free_port, new_server
+from ports import free_port
+from postgres_server import PostgresServer, new_server
 from smsbridge.app import link_key
 from smsbridge.simulator.signature import sign
 from smsbridge.store import place_of

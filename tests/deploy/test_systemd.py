@@ -30,7 +30,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
     """The other end of NOTIFY_SOCKET."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(str(tmp_path / "notify"))
-        ear.settimeout(20)
+        ear.settimeout(60)
         yield ear
 
 
@@ -65,7 +65,7 @@ def test_the_service_manager_hears_of_readiness_of_life_and_of_the_stop(
             while heard == b"WATCHDOG=1":
                 heard = manager.recv(1024)
             assert heard.startswith(b"STOPPING=1")
-            assert daemon.wait(20) == 0
+            assert daemon.wait(60) == 0
         finally:
             daemon.kill()
 
@@ -133,7 +133,7 @@ def test_who_called_before_the_start_is_answered_after_it(environment: dict[str,
         held.bind(("127.0.0.1", 0))
         held.listen()
         port = held.getsockname()[1]
-        early = HTTPConnection("127.0.0.1", port, timeout=20)
+        early = HTTPConnection("127.0.0.1", port, timeout=60)
         early.request("GET", "/livez")
         pass_on = (
             f"import os, sys; os.dup2({held.fileno()}, 3);"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
+from ports import free_port
 
 CHROMIUM: Final = os.environ.get("SMSBRIDGE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SWITCHES: Final = (
@@ -95,7 +95,7 @@ class Office:
 @asynccontextmanager
 async def open_office(folder: Path, *, furnished: bool = False) -> AsyncIterator[Office]:
     """`furnished`: with the demo's own agents, one of whom is signed in by itself; else with Mara and Bo."""
-    port = _free_port()
+    port = free_port()
     async with browsing() as session:
         process = await _start(folder, port)
         office = Office(folder=folder, port=port, session=session, process=process, ready={})
@@ -125,13 +125,6 @@ async def _start(folder: Path, port: int) -> Process:
         log=folder / "log",
         checks=False,  # starts three times as fast; the rooms' own tests run with them
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 class Desk:

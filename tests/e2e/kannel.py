@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +14,13 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
 
+import aiohttp
+
+from ports import free_port
+
 BEARERBOX = Path("/usr/sbin/bearerbox")
 SMSBOX = Path("/usr/sbin/smsbox")
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +104,18 @@ class Phone:
 @asynccontextmanager
 async def kannel(folder: Path, *, hook: str, secret: str, password: str) -> AsyncIterator[tuple[Ports, Phone]]:
     """Until both boxes and the phone are connected. `hook` is the bridge's address for this account."""
-    ports = Ports(**dict(zip(("admin", "box", "fake", "sendsms"), free_ports(4), strict=True)))
+    ports = Ports(admin=free_port(), box=free_port(), fake=free_port(), sendsms=free_port())
     (folder / "spool").mkdir()
     config = folder / "kannel.conf"
     config.write_text(_configuration(folder, ports, hook=hook, secret=secret, password=password))
     config.chmod(0o600)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_started([str(BEARERBOX), str(config)], folder, [ports.box, ports.fake]))
+        listening = [ports.admin, ports.box, ports.fake]
+        await stack.enter_async_context(_started([str(BEARERBOX), str(config)], folder, listening))
         await stack.enter_async_context(_started([str(SMSBOX), str(config)], folder, [ports.sendsms]))
         phone = await Phone.connect(ports.fake)
         stack.push_async_callback(phone.hang_up)
+        await _until_all_are_connected(ports.admin, password, folder)
         yield ports, phone
 
 
@@ -194,21 +199,21 @@ async def _started(command: Sequence[str], folder: Path, ports: Sequence[int]) -
 
 
 async def _until_it_listens(port: int, child: asyncio.subprocess.Process, log: Path) -> None:
-    while True:
+    """Nobody calls to find out: the bearerbox would take who calls for an smsbox, and the fake SMSC for the phone."""
+    listening = f"0100007F:{port:04X} 00000000:0000 0A"
+    while listening not in Path("/proc/net/tcp").read_text("ascii"):
         assert child.returncode is None, log.read_text("utf-8", "replace")[-3_000:]
-        with suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
-            return
         await asyncio.sleep(0.05)
 
 
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
+async def _until_all_are_connected(admin_port: int, password: str, folder: Path) -> None:
+    """As the bearerbox sees it. The smsbox listens before it has connected."""
+    status = ""
     try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
+            while not ("<type>smsbox</type>" in status and "<status>online" in status):
+                async with http.get(f"http://127.0.0.1:{admin_port}/status.xml?password={password}") as answer:
+                    status = await answer.text()
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(status + (folder / "log").read_text("utf-8", "replace")[-3_000:]) from None

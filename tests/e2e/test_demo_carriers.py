@@ -80,7 +80,6 @@ async def test_the_scripted_run_on_every_carrier_at_once(tmp_path: Path) -> None
             assert {each.status for each in called} <= {200, 202, 204}, account.name
 
 
-@pytest.mark.timeout(120)
 async def test_what_one_carrier_cannot_be_given_goes_through_another(tmp_path: Path) -> None:
     """The first is away for a while. The contact sees one number of ours all the time."""
     async with AsyncExitStack() as stack:

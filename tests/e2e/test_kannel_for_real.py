@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from e2e import kannel as real
 from e2e.driving import Api, Process, browsing
+from ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(
@@ -43,7 +45,7 @@ class World:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     tmp_path = tmp_path_factory.mktemp("kannel")
-    [port] = real.free_ports(1)
+    port = free_port()
     config = tmp_path / "smsbridge.toml"
     (tmp_path / "kannel").mkdir()
     hook = f"http://127.0.0.1:{port}/hooks/carriers/gateway"
@@ -99,7 +101,7 @@ async def _until_ready(world: World) -> None:
         assert world.bridge.is_running, world.bridge.said()[-4_000:]
         try:
             return bool(await world.api.get("/senders"))
-        except OSError:
+        except (OSError, aiohttp.ClientError):
             return False
 
     await world.api.until(look, "a ready bridge")

@@ -33,6 +33,9 @@ from smsbridge.web.auth import make_key
 
 Outcome = Literal["accepted", "unsent", "rejected", "uncertain"]
 OUTCOMES = ("accepted", "unsent", "rejected", "uncertain")
+BRIEF = "5s"
+"""The limit of a send whose answer never comes: a whole request leaves within it also when all are on their way at
+once, and the machine is busy."""
 _AT_ACCEPT: tuple[Outcome, ...] = ("uncertain", "unsent")
 """The end of the connection may be seen before the first byte was handed over, and then it is certain."""
 _TWICE: tuple[Outcome, ...] = ("uncertain", "accepted")
@@ -68,16 +71,18 @@ CUTS: Sequence[Cut] = (
         taken=False,
         shape=fault_proxy.swallow,
         api_url="https://127.0.0.1:{port}",
-        timeout="1s",
+        timeout=BRIEF,
         mends=False,
     ),
     Cut(name="closed-at-accept", called=_AT_ACCEPT, taken=False, shape=fault_proxy.close_at_accept),
     Cut(name="reset-at-accept", called=_AT_ACCEPT, taken=False, shape=fault_proxy.reset_at_accept),
-    Cut(name="swallowed", called=("uncertain",), taken=False, shape=fault_proxy.swallow, timeout="1s"),
+    Cut(name="swallowed", called=("uncertain",), taken=False, shape=fault_proxy.swallow, timeout=BRIEF),
     Cut(name="half-a-request", called=("uncertain",), taken=False, shape=fault_proxy.cut_request(120)),
     Cut(name="taken-then-closed", called=("uncertain",), taken=True, shape=fault_proxy.lose_answer("close")),
     Cut(name="taken-then-reset", called=("uncertain",), taken=True, shape=fault_proxy.lose_answer("reset")),
-    Cut(name="taken-no-answer", called=("uncertain",), taken=True, shape=fault_proxy.lose_answer("hang"), timeout="1s"),
+    Cut(
+        name="taken-no-answer", called=("uncertain",), taken=True, shape=fault_proxy.lose_answer("hang"), timeout=BRIEF
+    ),
     Cut(name="half-a-status-line", called=("uncertain",), taken=True, shape=fault_proxy.half_a_status_line),
     Cut(name="half-a-body-201", called=("uncertain",), taken=True, shape=fault_proxy.half_a_body),
     Cut(name="garbage", called=("uncertain",), taken=True, shape=fault_proxy.garbage),

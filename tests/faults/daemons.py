@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
@@ -16,6 +15,7 @@ from typing import Any
 
 from faults import child
 from faults.run_store import RunStore
+from ports import free_port
 
 # What a bridge imports is loaded once and forked, which is most of a start.
 _FORKS = multiprocessing.get_context("forkserver")
@@ -164,10 +164,3 @@ class NewLines:
                     return  # it is being written
                 self._offset += len(line)
                 yield line.decode("utf-8", "replace")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from ports import free_port
+
 End = Literal["close", "reset", "hang"]
 Strike = Callable[[], Awaitable[None]]
 CHUNK_BYTES = 16_384
@@ -129,8 +131,8 @@ class FaultProxy:
     async def come_up(self) -> None:
         """Listens, on the same port as before if there was one."""
         if self._server is None:
+            self.port = self.port or free_port()
             self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         for _ in range(len(self.upstreams)):

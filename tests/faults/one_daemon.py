@@ -36,6 +36,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from ports import free_port
 from smsbridge.simulator import Simulator, SimulatorSettings
 from smsbridge.store.sqlite import SqliteStore
 from smsbridge.web.auth import make_key
@@ -116,7 +117,7 @@ class OneDaemon:
         self.wrap = tuple(wrap)
         self.environment = dict(environment or {})
         self._held = held
-        self.port = held.getsockname()[1] if held is not None else _free_port()
+        self.port = held.getsockname()[1] if held is not None else free_port()
         self._told_uncertain: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
         self._key = ""
@@ -439,10 +440,3 @@ secret = "{SECRET}"
         await store.write(lambda tx: tx.insert_api_key(key))
         await store.close()
         self._key = shown
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

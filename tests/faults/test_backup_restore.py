@@ -16,7 +16,7 @@ import pytest
 from faults.one_daemon import OneDaemon
 from smsbridge.simulator.faults import FaultSettings
 
-pytestmark = [pytest.mark.xdist_group("machine"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.xdist_group("machine"), pytest.mark.timeout(300)]
 
 
 async def test_a_restored_bridge_has_what_was_kept_and_sends_nothing_twice(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ async def test_a_restored_bridge_has_what_was_kept_and_sends_nothing_twice(tmp_p
     async with one.world():
         await one.start()
         async with one.load():
-            one.simulator.set_faults(FaultSettings(send_slow=1, send_slow_s=0.5))  # so that something is on its way
+            one.simulator.set_faults(FaultSettings(send_slow=100, send_slow_s=0.5))  # so that something is on its way
             await one.acknowledged_more(80)
             before = acknowledged(one)
             made = await command(one, "backup", str(tmp_path / "backups"), "--json")

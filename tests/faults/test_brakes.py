@@ -14,7 +14,7 @@ from faults.braking import PROBE_MS, BrakeRun
 from smsbridge.domain.message import NoticeKind
 from smsbridge.flows import lanes
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 Start = Callable[..., BrakeRun]
 
@@ -33,7 +33,8 @@ def good(_text: str) -> web.Response:
 async def test_nothing_is_called_inside_a_retry_after_and_nothing_is_lost_or_counted(start: Start) -> None:
     """FI-06: two of three accounts answer 429 with Retry-After; first for an hour, then to a third of the calls."""
     run = start(accounts={"a": "concurrency = 6", "b": "concurrency = 6", "c": ""}, desktops={"crm": ""})
-    chance = random.Random(20261125)
+    # One for each account: in whatever order they call, each draws the same for its own calls.
+    chances = {account: random.Random(f"{account} 20261125") for account in ("a", "b")}
     asked = {"a": 0, "b": 0}
 
     def busy(after_s: float) -> web.Response:
@@ -41,6 +42,8 @@ async def test_nothing_is_called_inside_a_retry_after_and_nothing_is_lost_or_cou
         return web.json_response(body, status=429, headers={"Retry-After": f"{after_s:.3f}"})
 
     def sometimes(account: str) -> Callable[[str], web.Response]:
+        chance = chances[account]
+
         def answer(text: str) -> web.Response:
             if asked[account] >= 12 or chance.random() >= 0.3:
                 return good(text)
@@ -109,7 +112,8 @@ async def test_what_waits_for_a_carrier_and_a_desktop_that_are_down_goes_out_in_
 
 async def test_who_hangs_holds_up_nobody_else(start: Start) -> None:
     """FI-10: while one carrier, its media host and one desktop answer nothing at all, the others do all their work."""
-    run = start(accounts={"slow": "concurrency = 6", "quick": ""}, desktops={"hangs": "concurrency = 6", "crm": ""})
+    patient = 'concurrency = 6\ntimeout = "60s"'  # nobody gives up before the others are done
+    run = start(accounts={"slow": patient, "quick": ""}, desktops={"hangs": patient, "crm": ""})
     go = asyncio.Event()
 
     async def hang(text: str) -> web.Response:

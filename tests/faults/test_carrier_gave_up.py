@@ -14,13 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from fakes import OUR_NUMBER, World
-from faults.daemons import free_port
 from faults.desktop_ledger import DesktopLedger
 from faults.run import SECRET
 from listing import HOUR_MS, CarrierList, ListsIds, start
+from ports import free_port
 from smsbridge.app import Daemon
 from smsbridge.blobs import FolderBlobs
 from smsbridge.carriers import load_carriers
@@ -70,7 +68,9 @@ class Run:
         loaded = load(self._write_config(token), carriers=load_carriers(), desktops=load_desktops())
         daemon, ready = Daemon(loaded), asyncio.Event()
         running = asyncio.create_task(daemon.run(lambda _: ready.set()))
-        await asyncio.wait({running, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        told = asyncio.create_task(ready.wait())
+        await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
         assert ready.is_set(), running.result()
         try:
             yield
@@ -156,7 +156,6 @@ secret = "{SECRET}"
         return config
 
 
-@pytest.mark.timeout(120)
 async def test_what_was_pushed_in_vain_is_told_after_the_next_start(tmp_path: Path) -> None:
     settings = SimulatorSettings(account_sid=ACCOUNT_SID, auth_token=TOKEN, api_keys=(API_KEY,), senders=(OUR_NUMBER,))
     desktop = DesktopLedger()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from faults.one_daemon import OneDaemon
+from faults.one_daemon import PATIENCE_S, OneDaemon
 
 pytestmark = [
     pytest.mark.xdist_group("machine"),
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(
         shutil.which("fiu-run") is None, reason="DISK ERRORS ARE NOT TESTED: libfiu is missing (apt install fiu-utils)"
     ),
@@ -38,7 +38,7 @@ FAULTS = {
         points=("posix/io/sync/fsync", "posix/io/sync/fdatasync"), error=EIO, probability=0.02, kills=True
     ),
     "writes fail": Fault(points=("posix/io/rw/pwrite",), error=EIO, probability=0.005, kills=True),
-    "writes find no room": Fault(points=("posix/io/rw/pwrite",), error=ENOSPC, probability=0.002, kills=False),
+    "writes find no room": Fault(points=("posix/io/rw/pwrite",), error=ENOSPC, probability=0.01, kills=False),
 }
 
 
@@ -51,13 +51,15 @@ async def test_errors_of_the_disk_lose_nothing_that_was_acknowledged(tmp_path: P
             for fault in FAULTS.values():
                 await one.start()
                 await one.acknowledged_more(20)
-                await control(switch, one.pid, [f"enable_random name={each},{odds(fault)}" for each in fault.points])
+                refused = one.statuses["in 503"]
+                await control(switch, one, [f"enable_random name={each},{odds(fault)}" for each in fault.points])
                 if fault.kills:
                     assert await one.ended() == 1, "an error after which nothing can be trusted ends the process"
                     deaths += 1
                 else:
                     await one.acknowledged_more(40)
-                    await control(switch, one.pid, [f"disable name={each}" for each in fault.points])
+                    await one.until(lambda refused=refused: refused_since(one, refused), bool)
+                    await control(switch, one, [f"disable name={each}" for each in fault.points])
                     assert await one.stop() == 0
         await one.start()
         await one.drain()
@@ -74,15 +76,19 @@ def odds(fault: Fault) -> str:
     return f"failinfo={fault.error},probability={fault.probability}"
 
 
-async def control(switch: str, pid: int, commands: list[str]) -> None:
+async def refused_since(one: OneDaemon, refused: int) -> bool:
+    return one.statuses["in 503"] > refused
+
+
+async def control(switch: str, one: OneDaemon, commands: list[str]) -> None:
     """Tells the library inside the process. It may die meanwhile, and then nobody answers."""
     options = [word for command in commands for word in ("-c", command)]
     telling = await asyncio.create_subprocess_exec(
-        "fiu-ctrl", "-f", switch, *options, str(pid), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        "fiu-ctrl", "-f", switch, *options, str(one.pid), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    try:
-        async with asyncio.timeout(2):
-            await telling.wait()
-    except TimeoutError:
+    async with asyncio.timeout(PATIENCE_S):
+        while telling.returncode is None and one.is_alive():
+            await asyncio.sleep(0.02)
+    if telling.returncode is None:
         telling.kill()
-        await telling.wait()
+    assert await telling.wait() == 0 or not one.is_alive(), "nobody told it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Sequence
 
@@ -75,6 +76,7 @@ def test_a_short_life_is_not_judged() -> None:
 
 
 def test_what_is_in_use_goes_up_and_down_with_what_is_kept() -> None:
+    gc.collect()  # what other tests have left behind would go meanwhile
     before_bytes, before_blocks = memory_in_use()
     large = [bytes(10_000) for _ in range(1_000)]
     small = [(number, "a pair") for number in range(100_000)]

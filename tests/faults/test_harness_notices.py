@@ -56,7 +56,8 @@ async def a_bit_of_everything(run: FaultRun) -> None:
 
 def a_run(folder: Path, bug: str) -> FaultRun:
     plan = Plan(
-        seed=990, texts_in=80, texts_out=60, limit_s=20, drain_s=15, settle_after='["200ms", "600ms"]',
+        seed=990, texts_in=80, texts_out=60, limit_s=20, settle_after='["200ms", "600ms"]',
+        drain_s=15 if bug else 120,  # with some mistakes it is never drained
         every_try_left=not bug,
     )  # fmt: skip
     run = FaultRun(folder, plan, a_bit_of_everything)

@@ -14,7 +14,8 @@ from faults.fault_proxy import passing
 from faults.nemesis import Nemesis, kills
 from faults.run import FaultRun, Plan
 from faults.run_store import PostgresRunStore
-from postgres_server import PostgresServer, free_port, new_server
+from ports import free_port
+from postgres_server import PostgresServer, new_server
 
 pytestmark = [pytest.mark.xdist_group("kill"), pytest.mark.timeout(600)]
 LONG = [pytest.mark.slow, pytest.mark.timeout(3_600)]

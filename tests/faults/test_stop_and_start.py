@@ -12,7 +12,7 @@ import pytest
 
 from faults.one_daemon import OneDaemon
 
-pytestmark = [pytest.mark.xdist_group("machine"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.xdist_group("machine"), pytest.mark.timeout(300)]
 
 ROUNDS = 4
 

@@ -387,7 +387,7 @@ async def test_a_child_that_was_killed_is_replaced(imaging: ChildImaging, file: 
 
 
 async def test_a_child_that_does_not_answer_is_given_up(file: Path) -> None:
-    imaging = ChildImaging(timeout_s=5)
+    imaging = ChildImaging(timeout_s=60)
     file.write_bytes(encode(a_picture(), "JPEG"))
     assert await imaging.read_picture(file, "image/jpeg") is not None
     stopped = pid_of(imaging)
@@ -395,7 +395,7 @@ async def test_a_child_that_does_not_answer_is_given_up(file: Path) -> None:
     imaging._timeout_s = 0.2
     assert await imaging.read_picture(file, "image/jpeg") is None
     assert not Path(f"/proc/{stopped}").exists()
-    imaging._timeout_s = 20
+    imaging._timeout_s = 60
     assert await imaging.read_picture(file, "image/jpeg") is not None
     await imaging.close()
 

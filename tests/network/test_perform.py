@@ -65,7 +65,7 @@ def a_send(url: str, body: bytes = b"To=%2B15005550001&Body=hi", method: str = "
     return Request(method=method, url=url, headers=headers, body=body)
 
 
-async def send(network: Network, url: str, *, timeout_s: float = 5, fresh: bool = True) -> Performed:
+async def send(network: Network, url: str, *, timeout_s: float = 30, fresh: bool = True) -> Performed:
     return await network.perform(a_send(f"{url}?token={SECRET}"), timeout_s=timeout_s, fresh=fresh)
 
 
@@ -73,18 +73,18 @@ async def send(network: Network, url: str, *, timeout_s: float = 5, fresh: bool 
 @pytest.mark.parametrize(
     ("shape", "seen", "timeout_s", "reasons", "status"),
     [
-        (close_at_accept, False, 5, {"connection closed before an answer", "connection reset"}, None),
-        (reset_at_accept, False, 5, {"connection closed before an answer", "connection reset"}, None),
-        (swallow, False, 0.3, {"timed out"}, None),
-        (read_then_close, True, 5, {"connection closed before an answer"}, None),
-        (read_then_reset, True, 5, {"connection reset"}, None),
-        (read_then_hang, True, 0.3, {"timed out"}, None),
-        (half_a_status_line, True, 5, {"connection closed before an answer"}, None),
-        (garbage, True, 5, {"the answer was not HTTP"}, None),
-        (half_a_body(201), True, 5, {"the answer broke off"}, 201),
-        (half_a_body(201, reset=True), True, 5, {"the answer broke off", "connection reset"}, None),
-        (half_a_body(400), True, 5, {"the answer broke off"}, 400),
-        (stalled_body(201), True, 0.3, {"timed out"}, 201),
+        (close_at_accept, False, 30, {"connection closed before an answer", "connection reset"}, None),
+        (reset_at_accept, False, 30, {"connection closed before an answer", "connection reset"}, None),
+        (swallow, False, 1, {"timed out"}, None),
+        (read_then_close, True, 30, {"connection closed before an answer"}, None),
+        (read_then_reset, True, 30, {"connection reset"}, None),
+        (read_then_hang, True, 1, {"timed out"}, None),
+        (half_a_status_line, True, 30, {"connection closed before an answer"}, None),
+        (garbage, True, 30, {"the answer was not HTTP"}, None),
+        (half_a_body(201), True, 30, {"the answer broke off"}, 201),
+        (half_a_body(201, reset=True), True, 30, {"the answer broke off", "connection reset"}, None),
+        (half_a_body(400), True, 30, {"the answer broke off"}, 400),
+        (stalled_body(201), True, 1, {"timed out"}, 201),
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
 )

@@ -84,7 +84,7 @@ class Shop:
         changed = asyncio.Event()
         leave = self.store.subscribe(lambda _commit: changed.set())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not is_so():
                     changed.clear()
                     await self.store.write(lambda tx: tx.set_meta("looked", "yes"))
@@ -134,12 +134,15 @@ async def test_a_lane_runs_in_the_order_it_was_filled_and_holds_up_no_other(shop
 
 
 async def test_no_more_run_at_once_than_allowed_and_none_is_forgotten(shop: Shop) -> None:
-    running, most = 0, 0
+    running, most, full = 0, 0, asyncio.Event()
 
     async def counted(job: Job) -> JobEnd:
         nonlocal running, most
         running += 1
         most = max(most, running)
+        if running == 3:
+            full.set()
+        await full.wait()
         await asyncio.sleep(0.001)
         running -= 1
         return await shop.do(job)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import respx
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from ports import free_port
 from smsbridge.carriers import load_carriers
 from smsbridge.carriers.twilio import Twilio
 from smsbridge.config import Loaded, load
@@ -112,8 +112,7 @@ async def test_a_whole_configuration_beside_a_simulator_is_healthy(
 
 
 async def test_everything_that_is_wrong_is_found_in_one_go(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    dead = f"http://127.0.0.1:{free_port()}"
     config = loaded(tmp_path, dead, desktop_url=dead)
     (tmp_path / "smsbridge.toml").chmod(0o644)
     (tmp_path / ".env").write_text("SMSBRIDGE__CARRIERS__MAIN__AUTH_TOKEN=x\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import parse_qs
@@ -12,6 +11,7 @@ import httpx
 import pytest
 import respx
 
+from ports import free_port
 from smsbridge.carriers.twilio import Twilio
 from smsbridge.contracts.carrier import AccountUrls
 from smsbridge.domain.status import Status
@@ -257,9 +257,7 @@ async def test_whatever_comes_back_becomes_a_sentence_and_is_asked_once(
 
 
 async def test_a_carrier_that_is_down_is_told_as_such() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    async with open_twilio(made(f"http://127.0.0.1:{port}")) as control:
+    async with open_twilio(made(f"http://127.0.0.1:{free_port()}")) as control:
         with pytest.raises(ControlFailed, match="could not be asked to read the account"):
             await control.prove_credentials()
 

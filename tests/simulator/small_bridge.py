@@ -17,6 +17,8 @@ ACCOUNT = "AC5f0e1d2c3b4a59687766554433221100"
 TOKEN = "00112233445566778899aabbccddeeff"
 OURS = "+15005550006"
 PHONE = "+447700900123"
+PATIENCE_S = 30.0
+"""How long anything is waited for that must come: on a slow and busy machine, too."""
 
 
 @dataclass(kw_only=True)
@@ -59,12 +61,12 @@ class Bridge:
         def complete() -> bool:
             return not set(statuses) - {post.form.get("MessageStatus") for post in self.posts}
 
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(complete)
         return [post for post in self.posts if "MessageStatus" in post.form]
 
     async def wait_for_posts(self, count: int) -> list[Post]:
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(lambda: len(self.posts) >= count)
         return self.posts
 

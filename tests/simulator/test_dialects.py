@@ -41,7 +41,7 @@ OURS = "+15005550006"
 PHONE = "+447700900123"
 SOURCE = Path(__file__).parents[2] / "src/smsbridge/simulator/dialects"
 PAGE = (Path(__file__).parents[2] / "docs/simulator.md").read_text()
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 SAMPLES = Samples()
 
 CAUSES = {

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from simulator.small_bridge import OURS, PHONE, TOKEN, Bridge, Client, settings
+from simulator.small_bridge import OURS, PATIENCE_S, PHONE, TOKEN, Bridge, Client, settings
 from smsbridge.simulator import Simulator
 from smsbridge.simulator.samples import BOMB_SIDE_PX, HUGE_BYTES, RECIPES
 
@@ -76,7 +76,7 @@ class TestStartingAndStopping:
             client = Client(http=http, url=made.url)
             await client.send(StatusCallback=bridge.url)
             stream = await http.get(f"{made.url}/api/traffic/stream")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await made.stop()
             stream.close()
         left = {task.get_name() for task in asyncio.all_tasks() - before}
@@ -192,7 +192,7 @@ class TestTraffic:
 async def _event(stream: aiohttp.ClientResponse) -> tuple[str, str]:
     """The id and the text of the next event; the name of one without id."""
     event: dict[str, str] = {}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             line = (await stream.content.readline()).decode().strip()
             name, _, value = line.partition(": ")

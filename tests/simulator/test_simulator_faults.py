@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from simulator.small_bridge import ACCOUNT, PHONE, TOKEN, Bridge, Client, credentials, settings
+from simulator.small_bridge import ACCOUNT, PATIENCE_S, PHONE, TOKEN, Bridge, Client, credentials, settings
 from smsbridge.simulator import FaultSettings, Simulator, read_faults
 from smsbridge.simulator.faults import CHANCES, SHORT_NAMES, UnknownFault
 
@@ -55,7 +55,7 @@ class TestSends:
         assert [sent.body for sent in simulator.ledger.sent] == ["once"] * recorded
         _, listed = await client.api("GET", "/Messages.json")
         assert len(listed["messages"]) == recorded
-        waited = await simulator.received(PHONE, wait_s=5 if recorded else 0)
+        waited = await simulator.received(PHONE, wait_s=PATIENCE_S if recorded else 0)
         assert [message.text for message in waited] == ["once"] * recorded
         [line] = [exchange for exchange in simulator.traffic.after(0) if exchange.kind == "send"]
         assert (line.status, "on purpose" in line.summary) == (None, True)
@@ -67,8 +67,8 @@ class TestSends:
             client = Client(http=http, url=made.url)
             await put(client, send_timeout_after=100, hang_s=600)
             sending = asyncio.create_task(client.send())
-            assert await made.received(PHONE, wait_s=5), "the carrier has it, and its answer hangs"
-            async with asyncio.timeout(5):
+            assert await made.received(PHONE, wait_s=PATIENCE_S), "the carrier has it, and its answer hangs"
+            async with asyncio.timeout(PATIENCE_S):
                 await made.stop()
                 with pytest.raises(aiohttp.ClientError):
                     await sending
@@ -104,10 +104,17 @@ class TestReceipts:
         await bridge.wait_for_posts(2)
         assert statuses(bridge) == ["delivered", "sent"]
 
-    async def test_late_ones_are_overtaken(self, client: Client, bridge: Bridge) -> None:
-        await put(client, callback_late=100, callback_late_s=0.1, limit=1)
-        await client.send(StatusCallback=bridge.url)
-        await bridge.wait_for_posts(2)
+    async def test_late_ones_are_overtaken(self, bridge: Bridge) -> None:
+        late_s = 600
+
+        async def sleep(seconds: float) -> None:
+            await (bridge.wait_for("delivered") if seconds == late_s else asyncio.sleep(seconds))
+
+        async with Simulator(settings(), sleep=sleep) as made, aiohttp.ClientSession() as http:
+            client = Client(http=http, url=made.url)
+            await put(client, callback_late=100, callback_late_s=late_s, limit=1)
+            await client.send(StatusCallback=bridge.url)
+            await bridge.wait_for_posts(2)
         assert statuses(bridge) == ["delivered", "sent"]
 
     async def test_lost_ones_are_never_posted_and_the_text_arrives(
@@ -115,7 +122,7 @@ class TestReceipts:
     ) -> None:
         await put(client, callback_lost=100, limit=2)
         await client.send(Body="one", StatusCallback=bridge.url)
-        assert [message.text for message in await simulator.received(PHONE, wait_s=5)] == ["one"]
+        assert [message.text for message in await simulator.received(PHONE, wait_s=PATIENCE_S)] == ["one"]
         await client.send(Body="two", StatusCallback=bridge.url)
         await bridge.wait_for_posts(2)
         assert len({post.form["MessageSid"] for post in bridge.posts}) == 1

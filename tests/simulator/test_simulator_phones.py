@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from simulator.small_bridge import OURS, PHONE, Bridge, Client, settings
+from simulator.small_bridge import OURS, PATIENCE_S, PHONE, Bridge, Client, settings
 from smsbridge.simulator import PERSONAS, Simulator
 from smsbridge.simulator.callbacks import Overrides, read_overrides
 
@@ -97,7 +97,7 @@ class TestWhatTheWebhookAnswers:
         texts: set[str] = set()
         seen = 0
         while len(texts) < len(expected):
-            for message in await simulator.received(PHONE, after=seen, wait_s=5):
+            for message in await simulator.received(PHONE, after=seen, wait_s=PATIENCE_S):
                 seen = message.seq
                 if message.direction == "received":
                     texts.add(message.text)
@@ -203,7 +203,7 @@ class TestWaiting:
     async def test_a_reader_is_woken_by_the_text_it_waits_for(self, client: Client) -> None:
         waiting = asyncio.create_task(client.call("GET", f"{MESSAGES}?wait=30"))
         _, sent = await client.send(Body="here it is")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             _, body = await waiting
         assert [(item["direction"], item["text"], item["sid"]) for item in body["items"]] == [
             ("received", "here it is", sent["sid"])
@@ -214,7 +214,7 @@ class TestWaiting:
     ) -> None:
         await client.send(StatusCallback=bridge.url)
         await bridge.wait_for("delivered")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             _, body = await client.call("GET", f"{MESSAGES}?wait=30s")
         assert len(body["items"]) == 1
 
@@ -239,7 +239,7 @@ class TestWaiting:
         await made.start()
         waiting = asyncio.create_task(made.received(PHONE, wait_s=60))
         await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await made.stop()
             assert await waiting == []
 

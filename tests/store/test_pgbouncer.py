@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from postgres_server import drop_database, free_port, make_database, shared_url
+from ports import free_port
+from postgres_server import drop_database, make_database, shared_url
 from smsbridge.contracts.store import Commit, Tx
 from smsbridge.store.postgres import PostgresStore
 from store import made
@@ -56,7 +57,7 @@ ignore_startup_parameters = extra_float_digits
         yield f"postgresql://postgres@127.0.0.1:{port}/{name}"
     finally:
         bouncer.terminate()
-        bouncer.wait(20)
+        bouncer.wait(60)
         drop_database(shared_url(), name)
 
 
@@ -74,7 +75,7 @@ def _user(folder: Path) -> str | None:
 
 
 def _wait_for(port: int, bouncer: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         assert bouncer.poll() is None, log.read_text()
         try:
@@ -157,7 +158,7 @@ async def test_who_cannot_be_notified_asks_four_times_a_second(one: PostgresStor
     other.subscribe(heard.put_nowait)
     assert (await other.healthy())["wake_up"] == "polling"
     await one.write(lambda tx: tx.enqueue(made.job("woken", "woken", "bounced")))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "bounced" not in (await heard.get()).queues:
             pass
     assert (await other.healthy())["wake_up"] == "polling"

@@ -38,7 +38,7 @@ class Running:
         async with self.http.request(method, f"http://127.0.0.1:{self.port}{path}", **options) as response:
             return response.status, response.headers, await response.read()
 
-    async def say(self, data: bytes, *, within_s: float = 10) -> bytes:
+    async def say(self, data: bytes, *, within_s: float = 30) -> bytes:
         """What comes back until the far end closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -92,7 +92,7 @@ async def running(
     watching = asyncio.create_task(server.run())
     port = await server.listen(host="127.0.0.1", port=0, metrics_port=metrics_port, held=held)
     try:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
             yield Running(world=world, server=server, http=http, port=port, key=shown, meter=meter)
     finally:
         await server.stop()

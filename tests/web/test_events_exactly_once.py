@@ -460,7 +460,7 @@ async def test_a_store_that_is_gone_for_a_moment_delays_and_loses_nothing(
         await failed.wait()
         leave()
         monkeypatch.undo()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await reader.numbers(2) == [2, 3]
 
 

@@ -134,7 +134,7 @@ async def _say_and_hang_up(port: int, data: bytes) -> bytes:
     writer.write(data)
     writer.write_eof()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await read_to_end(reader)
     finally:
         writer.close()

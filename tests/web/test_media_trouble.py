@@ -54,7 +54,7 @@ async def test_an_upload_that_breaks_off_is_no_crash(edge: Running, folder: Path
     with capture_logs() as lines:
         _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         writer.write(f"{head}Content-Type: image/png\r\nContent-Length: 1000\r\n\r\nabc".encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not scratch_files(folder):
                 await asyncio.sleep(0.01)
             writer.close()

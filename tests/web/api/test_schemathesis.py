@@ -142,7 +142,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def document(served: Served) -> Any:
     """As it is served, less the keys: every request here has a good one, and test_api_keys.py tries the others."""
-    said = requests.get(f"{served.url}/v1/openapi.json", timeout=10).json()
+    said = requests.get(f"{served.url}/v1/openapi.json", timeout=60).json()
     return {name: part for name, part in said.items() if name != "security"}
 
 
