@@ -7,7 +7,7 @@ import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,12 @@ DESKTOP: Final = (1440, 900)
 PHONE: Final = (390, 844)
 
 expect.set_options(timeout=PATIENCE_MS)
+
+GOING: Final = """(where) => new Promise((arrived) => {
+    if (location.hash === where) return arrived();
+    addEventListener("hashchange", () => arrived(), { once: true }); // after the desk's own
+    location.hash = where;
+})"""
 
 
 @dataclass
@@ -95,8 +101,7 @@ class Office:
 @asynccontextmanager
 async def open_office(folder: Path, *, furnished: bool = False) -> AsyncIterator[Office]:
     """`furnished`: with the demo's own agents, one of whom is signed in by itself; else with Mara and Bo."""
-    port = _free_port()
-    async with browsing() as session:
+    async with browsing() as session, _held_port() as port:
         process = await _start(folder, port)
         office = Office(folder=folder, port=port, session=session, process=process, ready={})
         try:
@@ -127,11 +132,14 @@ async def _start(folder: Path, port: int) -> Process:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+@asynccontextmanager
+async def _held_port() -> AsyncIterator[int]:
+    """Bound and never listened on: a daemon that says SO_REUSEADDR, as ours does, may listen there, again after a kill
+    as well, and the system gives the port to nobody else meanwhile."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 class Desk:
@@ -170,7 +178,13 @@ class Desk:
         await self.page.get_by_label("Name").fill(agent_id)
         await self.page.get_by_label("Passcode").fill(self.office.passcodes[agent_id])
         await self.page.get_by_role("button", name="Sign in").click()
-        await expect(self.page.get_by_role("navigation", name="Interactions")).to_be_visible()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Until everything that the desk asks for when it opens is there: later it would come between."""
+        interactions = self.page.get_by_role("navigation", name="Interactions")
+        await expect(interactions).to_have_attribute("aria-busy", "false")
+        await expect(interactions).to_be_visible()
 
     @asynccontextmanager
     async def being_refused(self, status: int) -> AsyncIterator[None]:
@@ -185,7 +199,7 @@ class Desk:
 
     async def visit(self, place: str, identifier: str = "") -> None:
         """As a link or the browser's history does it; the page is not loaded anew."""
-        await self.page.evaluate("where => { location.hash = where }", f"#/{place}/{identifier}".rstrip("/"))
+        await self.page.evaluate(GOING, f"#/{place}/{identifier}".rstrip("/"))
 
     async def open_panel(self) -> None:
         """On a desk with room for it the panel stands already."""
@@ -205,6 +219,11 @@ class Desk:
         await expect(self.field).to_be_visible()
 
     @property
+    def end(self) -> Locator:
+        """Its letter stands in it; "Send" has the word as well."""
+        return self.page.locator(".transcript .head").get_by_role("button", name="End e", exact=True)
+
+    @property
     def field(self) -> Locator:
         return self.page.get_by_label("Message", exact=True)
 
@@ -221,9 +240,14 @@ class Desk:
         return self.page.locator("#panel")
 
     async def open(self, number: str) -> None:
-        """The row of a contact in the list, by the last four digits."""
-        await self.row(number).click()
-        await expect(self.page.locator(".transcript .head")).to_contain_text(number[-4:])
+        """The row of a contact in the list, by the last four digits. If the list moves under the press, once more."""
+        opened = self.page.locator(".transcript .head", has_text=number[-4:])
+        for _ in range(4):
+            await self.row(number).click()
+            with suppress(AssertionError):
+                await expect(opened).to_be_visible(timeout=PATIENCE_MS / 4)
+                return
+        raise AssertionError(f"the row of {number} opens nothing")
 
     def row(self, number: str) -> Locator:
         return self.list.locator("a.row", has=self.page.locator(".name", has_text=number[-4:]))
@@ -234,6 +258,10 @@ class Desk:
 
     def message(self, text: str) -> Locator:
         return self.transcript.locator(".message", has_text=text)
+
+    async def expect_texts(self, *texts: str) -> None:
+        """These and no other, in this order, each once."""
+        await expect(self.transcript.locator(".message .bubble")).to_have_text(list(texts))
 
     async def texts(self) -> list[str]:
         return await self.transcript.locator(".message .bubble").all_text_contents()
