@@ -29,10 +29,13 @@ BROKEN_OFF = """() => {
     };
 }"""
 
+DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(drawn))))"
+
 
 @asynccontextmanager
 async def _late(page: Page, what: str, method: str = "GET") -> AsyncIterator[asyncio.Queue[Route]]:
-    """What is asked in the block, in the order of asking; it reaches the bridge, in that order, after the block."""
+    """What is asked in the block, in the order of asking. It reaches the bridge at the end of the block, in that order;
+    the block is over when the page has drawn what came of it."""
     asked: asyncio.Queue[Route] = asyncio.Queue()
     held: list[Route] = []
     is_over = False
@@ -51,6 +54,7 @@ async def _late(page: Page, what: str, method: str = "GET") -> AsyncIterator[asy
         async with page.expect_request_finished(lambda request, late=route.request: request == late):  # type: ignore[misc]
             await route.continue_()
     await page.unroute(re.compile(what))
+    await page.evaluate(DRAWN)
 
 
 async def _asked(held: asyncio.Queue[Route]) -> Route:
@@ -86,7 +90,7 @@ async def test_what_was_pressed_stands_while_the_bridge_is_asked(office: Office,
     await desk.open(FIRST)
     await desk.end.click()
     async with _late(page, r"/v1/interactions/int_\w+$", "PATCH") as held:
-        await desk.panel.get_by_label("Order status").check()
+        await desk.panel.get_by_role("radio", name="Order status").check()
         await _asked(held)
         await desk.panel.get_by_role("button", name="Mark as Done").click()
     await expect(desk.transcript).to_contain_text("Done: Order status")
@@ -99,7 +103,7 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await office.phone(FIRST).text("Only a question")
     await desk.accept()
     await desk.end.click()
-    await desk.panel.get_by_label("Order status").check()
+    await desk.panel.get_by_role("radio", name="Order status").check()
     await desk.panel.get_by_role("button", name="Mark as Done").click()
     await expect(desk.transcript).to_contain_text("Done: Order status")
     await desk.list.get_by_role("tab", name="Done").click()
@@ -129,6 +133,7 @@ async def test_a_late_answer_to_fewer_letters_is_not_shown(office: Office, sign_
         await _asked(held)
         await page.keyboard.type("ple")
         await expect(rows).to_have_count(1)
+    await expect(rows).to_have_count(1)
     await page.keyboard.press("Escape")
 
     await page.get_by_role("link", name="Communication").click()
