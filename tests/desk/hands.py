@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +34,12 @@ DESKTOP: Final = (1440, 900)
 PHONE: Final = (390, 844)
 
 expect.set_options(timeout=PATIENCE_MS)
+
+GOING: Final = """(where) => new Promise((arrived) => {
+    if (location.hash === where) return arrived();
+    addEventListener("hashchange", () => arrived(), { once: true }); // after the desk's own
+    location.hash = where;
+})"""
 
 
 @dataclass
@@ -163,7 +169,13 @@ class Desk:
         await self.page.get_by_label("Name").fill(agent_id)
         await self.page.get_by_label("Passcode").fill(self.office.passcodes[agent_id])
         await self.page.get_by_role("button", name="Sign in").click()
-        await expect(self.page.get_by_role("navigation", name="Interactions")).to_be_visible()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Until everything that the desk asks for when it opens is there: later it would come between."""
+        interactions = self.page.get_by_role("navigation", name="Interactions")
+        await expect(interactions).to_have_attribute("aria-busy", "false")
+        await expect(interactions).to_be_visible()
 
     @asynccontextmanager
     async def being_refused(self, status: int) -> AsyncIterator[None]:
@@ -178,7 +190,7 @@ class Desk:
 
     async def visit(self, place: str, identifier: str = "") -> None:
         """As a link or the browser's history does it; the page is not loaded anew."""
-        await self.page.evaluate("where => { location.hash = where }", f"#/{place}/{identifier}".rstrip("/"))
+        await self.page.evaluate(GOING, f"#/{place}/{identifier}".rstrip("/"))
 
     async def open_panel(self) -> None:
         """On a desk with room for it the panel stands already."""
@@ -198,6 +210,11 @@ class Desk:
         await expect(self.field).to_be_visible()
 
     @property
+    def end(self) -> Locator:
+        """Its letter stands in it; "Send" has the word as well."""
+        return self.page.locator(".transcript .head").get_by_role("button", name="End e", exact=True)
+
+    @property
     def field(self) -> Locator:
         return self.page.get_by_label("Message", exact=True)
 
@@ -214,9 +231,14 @@ class Desk:
         return self.page.locator("#panel")
 
     async def open(self, number: str) -> None:
-        """The row of a contact in the list, by the last four digits."""
-        await self.row(number).click()
-        await expect(self.page.locator(".transcript .head")).to_contain_text(number[-4:])
+        """The row of a contact in the list, by the last four digits. If the list moves under the press, once more."""
+        opened = self.page.locator(".transcript .head", has_text=number[-4:])
+        for _ in range(4):
+            await self.row(number).click()
+            with suppress(AssertionError):
+                await expect(opened).to_be_visible(timeout=PATIENCE_MS / 4)
+                return
+        raise AssertionError(f"the row of {number} opens nothing")
 
     def row(self, number: str) -> Locator:
         return self.list.locator("a.row", has=self.page.locator(".name", has_text=number[-4:]))
@@ -227,6 +249,10 @@ class Desk:
 
     def message(self, text: str) -> Locator:
         return self.transcript.locator(".message", has_text=text)
+
+    async def expect_texts(self, *texts: str) -> None:
+        """These and no other, in this order, each once."""
+        await expect(self.transcript.locator(".message .bubble")).to_have_text(list(texts))
 
     async def texts(self) -> list[str]:
         return await self.transcript.locator(".message .bubble").all_text_contents()

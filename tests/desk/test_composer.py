@@ -173,6 +173,7 @@ async def test_pictures_come_and_go(office: Office, sign_in: SignIn) -> None:
     await (await chooser.value).set_files([{"name": "map.jpg", "mimeType": "image/jpeg", "buffer": picture}])
     chips = page.locator(".composer .attachment")
     await expect(chips).to_have_count(1)
+    await expect(chips).to_contain_text("KB")  # it is there: what is still on its way does not outlive a reload
     await page.evaluate(
         """(size) => {
             const data = new DataTransfer();

@@ -45,6 +45,7 @@ async def test_the_contact_its_details_consent_and_history(office: Office, sign_
     await panel.get_by_role("button", name="Edit contact").click()
     await panel.get_by_role("button", name="Remove Bike").click()
     await panel.get_by_role("button", name="Save").click()
+    await expect(panel.get_by_role("button", name="Save")).to_have_count(0)
     await expect(facts).not_to_contain_text("Bike")
 
     # the case

@@ -35,11 +35,10 @@ async def test_a_text_goes_out_once_however_often_it_is_said(office: Office, sig
         await route.fetch()
         await route.abort()
 
-    await page.route("**/v1/messages", answer_is_lost)
+    await page.route("**/v1/messages", answer_is_lost, times=1)
     desk.is_line_cut = True
     async with page.expect_event("requestfailed", lambda request: request.url.endswith("/v1/messages")):
         await desk.write("answer lost")
-    await page.unroute("**/v1/messages")
     await page.reload()
     await expect(desk.message("answer lost")).to_contain_text("Delivered")
 
@@ -81,7 +80,7 @@ async def test_a_text_goes_out_once_however_often_it_is_said(office: Office, sig
     sent = ["double click", "Enter and click", "answer lost", "never left"]
     sent += ["from the first tab", "from the second tab", "and once more"]
     for tab in (desk, second):
-        assert await tab.texts() == ["Hello", *sent]
+        await tab.expect_texts("Hello", *sent)
     assert [each["text"] for each in await phone.received()] == sent
     assert await page.evaluate("Object.keys(localStorage).filter((key) => key.includes('unsent'))") == []
     assert second.said == []
@@ -130,7 +129,7 @@ async def test_a_restart_under_an_open_desk_loses_doubles_and_disorders_nothing(
     ]
     # the simulated carrier began anew with the bridge
     assert [each["text"] for each in await phone.received()] == ["four, while it was away", "five, after it"]
-    assert await desk.transcript.locator(".is-pending").count() == 0
+    await expect(desk.transcript.locator(".is-pending")).to_have_count(0)
 
 
 async def test_what_was_told_while_the_answer_was_lost_is_shown_when_the_line_is_back(
@@ -148,4 +147,4 @@ async def test_what_was_told_while_the_answer_was_lost_is_shown_when_the_line_is
     async with desk.page.expect_event("requestfailed", lambda request: "/transcript?after=" in request.url):
         await phone.text("second")
     await expect(desk.message("second")).to_be_visible()
-    assert await desk.texts() == ["first", "second"]
+    await desk.expect_texts("first", "second")

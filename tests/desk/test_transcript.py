@@ -69,11 +69,10 @@ async def test_earlier_interactions_stand_above_with_their_borders_and_are_searc
     await expect(desk.transcript.locator(".note-kept").first).to_contain_text("as promised")
 
     # read up to the first text ever; what comes meanwhile is counted and moves nothing
-    for _ in range(20):
-        await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
-        if await desk.message("first 0").count():
-            break
-        await page.wait_for_timeout(100)
+    async with asyncio.timeout(30):
+        while not await desk.message("first 0").count():
+            await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
+            await page.wait_for_timeout(100)
     texts = await desk.texts()
     assert len(texts) == 601
     assert texts[0] == "first 0"
@@ -110,7 +109,8 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
     async with asyncio.timeout(15):
         late = await asked.get()
 
-    await desk.visit("desk", elsewhere)
+    async with page.expect_response(lambda answer: "/transcript?after=" in answer.url):
+        await desk.visit("desk", elsewhere)
     await expect(desk.message("Good evening")).to_be_visible()
     desk.is_line_cut = True
     await page.route("**/transcript?after=*", lambda route: route.abort(), times=1)
@@ -125,7 +125,7 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
     await page.unroute("**/transcript?before=*")
     await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
     await expect(desk.transcript.locator(".message")).to_have_count(len(past) + 1)
-    assert await desk.texts() == [*past, "Good morning"]
+    await desk.expect_texts(*past, "Good morning")
 
 
 async def _mark(page: Page, words: str) -> None:

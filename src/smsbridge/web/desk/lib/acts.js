@@ -55,27 +55,45 @@ api.whenSignedOut(() => {
 });
 
 export function setReady(ready, reason = "") {
-  return attempt(() => saveStatus({ ready, reason: ready ? null : reason || null }));
+  return attempt(() => saveStatus(() => ({ ready, reason: ready ? null : reason || null })));
 }
 
 export const setAutoAnswer = (auto_answer) =>
-  attempt(() => saveStatus({ ready: state.isReady.value, auto_answer }));
+  attempt(() => saveStatus(() => ({ ready: state.isReady.value, auto_answer })));
 
-async function saveStatus(body) {
-  const said = await api.put(`/agents/${encodeURIComponent(state.me.value)}/status`, { ...body, name: state.session.value.agent.name });
-  state.merge(state.agents, [[said.id, { ...state.agents.value.get(said.id), ...said }]]);
+/** Acts that go out one at a time: two in quick succession could overtake each other, and the older one would hold. */
+function inTurn() {
+  let last = Promise.resolve();
+  return (work) => {
+    const done = last.then(work);
+    last = done.catch(() => {}); // whoever asked for it is told
+    return done;
+  };
 }
+
+const statuses = inTurn();
+const wrapUps = inTurn();
+
+const saveStatus = (write) =>
+  statuses(async () => {
+    const { agent } = state.session.value ?? {};
+    if (!agent) return; // signed out meanwhile
+    const said = await api.put(`/agents/${encodeURIComponent(agent.id)}/status`, { ...write(), name: agent.name });
+    state.merge(state.agents, [[said.id, { ...state.agents.value.get(said.id), ...said }]]);
+  });
 
 // --- interactions
 
 const accepting = new Set();
 
-export async function accept(interaction, { show = true, quietly = false } = {}) {
+/** `isAuto`: nobody has pressed anything. Then it comes into view only if nothing else is there when it is accepted. */
+export async function accept(interaction, { isAuto = false } = {}) {
   if (accepting.has(interaction.id)) return;
   accepting.add(interaction.id);
   try {
-    await change(interaction, () => api.post(`/interactions/${interaction.id}/accept`, {}), { quietly });
-    if (!show || !state.isMine(state.interactions.value.get(interaction.id))) return;
+    await change(interaction, () => api.post(`/interactions/${interaction.id}/accept`, {}), { quietly: isAuto });
+    if (isAuto && !state.isNothingOpen()) return;
+    if (!state.isMine(state.interactions.value.get(interaction.id) ?? {})) return;
     state.tab.value = "mine"; // where it stands now
     open(interaction);
   } finally {
@@ -98,14 +116,19 @@ export const reactivate = (interaction) =>
   change(interaction, () => api.post(`/interactions/${interaction.id}/reactivate`, {}));
 
 export async function markDone(interaction, disposition, note) {
-  const finished = await change(interaction, () =>
-    api.post(`/interactions/${interaction.id}/done`, { disposition, note }),
+  const finished = await wrapUps(() =>
+    change(interaction, () => api.post(`/interactions/${interaction.id}/done`, { disposition, note })),
   );
   if (finished) say(`Done: ${disposition || "no disposition"}`);
   return finished;
 }
 
-export const takeNote = (interaction, what) => change(interaction, () => api.patch(`/interactions/${interaction.id}`, what));
+/** Nothing more is taken once it is done: Done has carried it. */
+export const takeNote = (interaction, what) =>
+  wrapUps(() =>
+    state.interactions.value.get(interaction.id)?.state === "done" ||
+    change(interaction, () => api.patch(`/interactions/${interaction.id}`, what)),
+  );
 
 export const assign = (interaction, agent) =>
   change(interaction, () => api.post(`/interactions/${interaction.id}/assign`, { agent: agent && { id: agent.id, name: agent.name ?? "" } }));
@@ -136,15 +159,19 @@ export async function createInteraction(to, { from, force = false } = {}) {
 
 export async function changeContact(contact, what) {
   const said = await attempt(() => api.patch(`/contacts/${contact.id}`, what));
-  if (said) loads.keepContacts([{ ...said, unread_count: contact.unread_count }]);
+  if (said) keepChanged(said);
   return said;
 }
 
 export const setOptOut = (contact, sender, opted_out) =>
   attempt(async () => {
-    const said = await api.post(`/contacts/${contact.id}/opt-out`, { sender, opted_out });
-    loads.keepContacts([{ ...said, unread_count: contact.unread_count }]);
+    keepChanged(await api.post(`/contacts/${contact.id}/opt-out`, { sender, opted_out }));
   });
+
+/** What is unread is counted here: it may have been read, or more have come, while the answer was on its way. */
+function keepChanged(contact) {
+  loads.keepContacts([{ ...contact, unread_count: state.contacts.value.get(contact.id)?.unread_count ?? 0 }]);
+}
 
 export const cancel = (message) => attempt(async () => loads.keepMessage(await api.post(`/messages/${message.id}/cancel`)));
 
@@ -165,7 +192,13 @@ export function markRead(interaction, seq) {
   );
 }
 
-export function look(interaction, writing) {
+const WRITING_LASTS_MS = 10_000;
+const writingUntil = new Map();
+
+/** `isWriting`: just now. Who has written a moment ago writes still, when the next look is only to say who is here. */
+export function look(interaction, isWriting) {
+  if (isWriting) writingUntil.set(interaction.id, Date.now() + WRITING_LASTS_MS);
+  const writing = Date.now() < (writingUntil.get(interaction.id) ?? 0);
   return attempt(
     async () => {
       const said = await api.put(`/interactions/${interaction.id}/presence`, { writing });

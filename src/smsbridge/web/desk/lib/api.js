@@ -54,9 +54,15 @@ async function call(method, path, body, key) {
 
 async function read(response) {
   if (response.status === 204) return null;
+  let text;
+  try {
+    text = await response.text();
+  } catch {
+    throw new LineDown(); // it broke off in its middle: what it would have said is not known
+  }
   let said;
   try {
-    said = await response.json();
+    said = JSON.parse(text);
   } catch {
     if (response.status >= 500) throw new LineDown(); // a proxy speaks for a bridge that is away
     throw new Problem({ status: response.status, detail: "The answer cannot be read." });

@@ -23,6 +23,7 @@ export const dropDraft = (key) => keepDraft(key, EMPTY);
 /** Whoever signs out leaves nothing half written to the next one at this window. */
 export function dropAllDrafts() {
   drafts.value = new Map();
+  uploads.value = new Map(); // what is still on its way finds nobody who waits for it
   kept.forget("drafts", "session");
 }
 

@@ -30,13 +30,13 @@ export function onKey(event) {
 
 function pick(event) {
   const key = event.key;
-  if (first === "g" && Date.now() - firstAt < SEQUENCE_MS) {
+  if (first === "g" && event.timeStamp - firstAt < SEQUENCE_MS) {
     first = "";
     return { q: () => showTab("queue"), m: () => showTab("mine"), d: () => showTab("done"), c: () => state.go("communication") }[key];
   }
   if (key === "g") {
     first = "g";
-    firstAt = Date.now();
+    firstAt = event.timeStamp; // when it was pressed: a page that is busy hears of it later
     return null;
   }
   return {

@@ -31,7 +31,8 @@ export async function loadSession() {
 /** All that the first screen shows. Also after a break that was too long for the stream to bridge. */
 export async function loadDesk() {
   const me = state.me.value;
-  const [inView, waiting, open, agents, contacts, senders, responses] = await Promise.all([
+  const place = state.place.value;
+  const [found, waiting, open, agents, contacts, senders, responses] = await Promise.all([
     findInView(),
     api.get("/interactions", { state: "waiting", limit: 200 }),
     api.get("/interactions", { state: ["active", "ended"], agent: me, limit: 200 }),
@@ -40,6 +41,8 @@ export async function loadDesk() {
     api.get("/senders"),
     api.get("/standard-responses"),
   ]);
+  const inView = state.place.value === place ? found : await findInView(); // somebody went somewhere else meanwhile
+  if (state.me.value !== me) return; // signed out meanwhile
   batch(() => {
     state.interactions.value = new Map();
     keepInteractions([...inView, ...waiting.items, ...open.items]);
@@ -50,19 +53,20 @@ export async function loadDesk() {
   });
 }
 
-/** The interaction in view, whosever it is and however long it is done. */
+/** The interaction in view, whosever it is and however long it is done; nothing where there is none. */
 async function findInView() {
   const { place, id } = state.place.value;
   if (place !== "desk" || !id) return [];
   const { last = null } = state.interactions.value.get(id) ?? {};
+  let found = [];
   try {
     const shown = await api.get(`/interactions/${id}`);
     await loadContact(shown.contact_id);
-    return [{ last, ...shown }];
+    found = [{ last, ...shown }];
   } catch (problem) {
     if (!(problem instanceof api.Problem)) throw problem;
-    return []; // no such interaction
   }
+  return state.place.value.id === id ? found : findInView();
 }
 
 export const loadDone = () => loadInteractions({ state: "done", agent: state.me.value, limit: 100 });
@@ -233,11 +237,12 @@ export async function refreshTranscripts() {
   const now = state.transcripts.value.get(contactId);
   if (!now) return; // signed out meanwhile
   const { entries, earlier } = now;
-  const first = page.items[0]?.seq ?? 0;
-  const isOverlapping = entries.at(-1).seq >= first;
+  const [first, last] = [page.items[0]?.seq ?? 0, page.items.at(-1)?.seq ?? 0];
+  const isOverlapping = entries.some((entry) => entry.seq >= first);
   const before = isOverlapping ? entries.filter((entry) => entry.seq < first) : [];
+  const after = entries.filter((entry) => entry.seq > last); // came while the page was on its way
   keepTranscript(contactId, {
-    entries: [...before, ...page.items],
+    entries: [...before, ...page.items, ...after],
     earlier: before.length ? earlier : page.previous_cursor,
     isLoading: false,
   });

@@ -117,16 +117,25 @@ function readPlace() {
   return ["communication", "team"].includes(where) ? { place: where, id: id ?? "" } : { place: "desk", id: id ?? "" };
 }
 
-addEventListener("hashchange", () => {
+let arrivedAt = location.hash;
+
+function arrive() {
+  arrivedAt = location.hash;
   isPanelOpen.value = isFinding.value = false;
   place.value = readPlace();
-});
+}
 
+addEventListener("hashchange", () => location.hash !== arrivedAt && arrive());
+
+/** At once: browsers tell of it a moment later, and what happens in between must not go by where we were. */
 export function go(where, id = "") {
   const hash = `#/${where}${id ? `/${id}` : ""}`;
-  if (location.hash === hash) place.value = readPlace();
-  else location.hash = hash;
+  if (location.hash === hash) return void (place.value = readPlace());
+  location.hash = hash;
+  arrive();
 }
+
+export const isNothingOpen = () => place.value.place === "desk" && !place.value.id;
 
 /** A new map with some entries changed: signals compare by identity. */
 export function merge(map, entries) {

@@ -97,7 +97,7 @@ async function check() {
   }
 }
 
-addEventListener("online", () => source === null && connect());
+addEventListener("online", () => state.session.value && source === null && connect());
 addEventListener("offline", () => {
   source?.close();
   lose();
@@ -113,6 +113,7 @@ function resync(event) {
 /** Loads what is shown. What is told meanwhile may be in it or not, and is heard when it is there. */
 async function catchUp() {
   if (held) return;
+  const session = state.session.value;
   held = [];
   try {
     await loads.loadDesk();
@@ -125,6 +126,7 @@ async function catchUp() {
     isRepeated = true;
     batch(() => told.forEach(([work, event]) => work(event)));
     isRepeated = false;
+    if (state.session.value && state.session.value !== session) ask(catchUp()); // somebody else came in meanwhile
   }
 }
 

@@ -104,7 +104,7 @@ function useAutoAnswer() {
   const isWilling = Boolean(state.status.value?.auto_answer);
   const first = state.offers.value[0]?.[0];
   useEffect(() => {
-    if (isWilling && first) acts.accept(first, { show: !state.current.value, quietly: true });
+    if (isWilling && first) acts.accept(first, { isAuto: true });
   }, [isWilling, first?.id]);
 }
 

@@ -38,14 +38,18 @@ function ContactList({ current }) {
   const [others, setOthers] = useState({ ids: [], next: null });
   const field = useRef(null);
   useEffect(() => {
+    let isOver = false; // an answer to fewer letters may come later than one to more
     const timer = setTimeout(async () => {
       await acts.attempt(async () => {
         await loadContacts({ assigned_to: state.me.value, query: query.trim(), limit: 200 });
         const page = await loadContacts({ query: query.trim(), limit: 50 });
-        setOthers({ ids: page.items.map((each) => each.id), next: page.next_cursor });
+        if (!isOver) setOthers({ ids: page.items.map((each) => each.id), next: page.next_cursor });
       });
     }, query ? PAUSE_MS : 0);
-    return () => clearTimeout(timer);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }, [query, state.reloads.value]);
   useLayoutEffect(() => {
     const find = () => (field.current?.focus(), true);
@@ -54,7 +58,7 @@ function ContactList({ current }) {
   });
   const more = () => acts.attempt(async () => {
     const page = await loadContacts({ query: query.trim(), limit: 50, cursor: others.next });
-    setOthers({ ids: [...others.ids, ...page.items.map((each) => each.id)], next: page.next_cursor });
+    setOthers((now) => (now === others ? { ids: [...others.ids, ...page.items.map((each) => each.id)], next: page.next_cursor } : now));
   });
   const all = [...state.contacts.value.values()].filter((each) => matches(each, query));
   const mine = all.filter((each) => each.assigned_to === state.me.value).sort(byLast);

@@ -44,12 +44,10 @@ export function Composer({ interaction, contact }) {
   }, [opened]);
 
   const insert = (words) => {
-    const { selectionStart: start, selectionEnd: end } = field.current;
-    write(draft.text.slice(0, start) + words + draft.text.slice(end));
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(start + words.length, start + words.length);
-    });
+    const box = field.current;
+    box.setRangeText(words, box.selectionStart, box.selectionEnd, "end");
+    box.focus(); // before the next key
+    write(box.value);
   };
 
   const send = (event) => {

@@ -1,5 +1,15 @@
 // The emoji picker: a web component of others in a frame of ours, loaded when it is first opened.
 import { html, Icon, useEffect, useRef } from "../lib/html.js";
+import { LineDown } from "../lib/api.js";
+import * as acts from "../lib/acts.js";
+
+const loadPicker = () =>
+  import("../vendor/emoji-picker.js").then(
+    ({ default: Picker }) => Picker,
+    () => {
+      throw new LineDown();
+    },
+  );
 
 export function Emoji({ onChoose, isDear }) {
   const frame = useRef(null);
@@ -8,8 +18,8 @@ export function Emoji({ onChoose, isDear }) {
   useEffect(() => {
     let picker = null;
     let isOver = false;
-    import("../vendor/emoji-picker.js").then(({ default: Picker }) => {
-      if (isOver) return;
+    acts.attempt(loadPicker).then((Picker) => {
+      if (!Picker || isOver) return;
       picker = new Picker({ dataSource: "/desk/assets/vendor/emoji-data.en.json", locale: "en" });
       picker.addEventListener("emoji-click", (event) => choose.current(event.detail.unicode));
       const theme = document.documentElement.dataset.theme;

@@ -18,13 +18,17 @@ export function FindEverything() {
   useEffect(() => {
     const query = words.trim();
     if (!query) return void setFound(null);
+    let isOver = false; // an answer to fewer letters may come later than one to more
     const timer = setTimeout(async () => {
       const said = await acts.attempt(() => api.get("/search", { query, limit: 12 }));
-      if (!said) return;
+      if (!said || isOver) return;
       keepContacts(said.contacts.filter((each) => !state.contacts.value.has(each.id)));
       setFound(said);
     }, PAUSE_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }, [words]);
   const close = () => (state.dialog.value = null);
   const onKeyDown = (event) => {

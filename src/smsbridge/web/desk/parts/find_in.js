@@ -20,20 +20,27 @@ export function FindIn({ contact }) {
   useLayoutEffect(() => field.current.focus(), []); // before the next key
   useEffect(() => {
     if (!words.trim()) return void (setHits(null), setAt(-1));
+    let isOver = false; // an answer to fewer letters may come later than one to more
     const timer = setTimeout(async () => {
       const found = await acts.attempt(() => findAll(contact.id, words.trim()));
-      if (!found) return;
+      if (!found || isOver) return;
       setHits(found);
       setAt(found.length - 1);
     }, PAUSE_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }, [words, contact.id]);
   useEffect(() => {
     highlight(words.trim(), hits?.[at]);
     return () => highlight("");
   }, [words, hits, at, entries.length]);
   useEffect(() => {
-    if (hits?.[at]) bringIntoView(contact.id, hits[at]).then(() => highlight(words.trim(), hits[at]));
+    if (!hits?.[at]) return undefined;
+    let isOver = false;
+    bringIntoView(contact.id, hits[at], () => isOver).then(() => isOver || highlight(words.trim(), hits[at]));
+    return () => (isOver = true);
   }, [hits, at]);
 
   const step = (by) => hits?.length && setAt((now) => (now + by + hits.length) % hits.length);
@@ -75,14 +82,16 @@ async function findAll(contactId, query) {
   return hits;
 }
 
-async function bringIntoView(contactId, seq) {
-  for (;;) {
+async function bringIntoView(contactId, seq, isOver) {
+  while (!isOver()) {
     const shown = state.transcripts.value.get(contactId);
     if (!shown || shown.entries[0]?.seq <= seq || !shown.earlier) break;
-    if (shown.isLoading) await new Promise((resolve) => setTimeout(resolve, 50));
-    else await acts.attempt(() => loadEarlier(contactId, PAGE));
+    if (!shown.isLoading) await acts.attempt(() => loadEarlier(contactId, PAGE));
+    const isFurther = state.transcripts.value.get(contactId)?.earlier !== shown.earlier;
+    if (!isFurther) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS)); // it is on its way, or the line is away
   }
   await new Promise(requestAnimationFrame);
+  if (isOver()) return;
   document.querySelector(`.lines [data-seq="${seq}"]`)?.scrollIntoView({ block: "center" });
 }
 

@@ -13,7 +13,7 @@ import { Tabs } from "./tabs.js";
 
 export function List() {
   const mine = state.active.value.length + state.ended.value.length;
-  return html`<nav class="list" id="list" aria-label="Interactions">
+  return html`<nav class="list" id="list" aria-label="Interactions" aria-busy=${state.reloads.value === 0 ? "true" : "false"}>
     <div class="head">
       <${Tabs} label="Which interactions" value=${state.tab.value} onChange=${(name) => (state.tab.value = name)}
         tabs=${[["mine", "Mine", mine], ["queue", "Queue", state.waiting.value.length], ["done", "Done"]]} />
@@ -72,7 +72,7 @@ function Queue() {
 
 function Done() {
   const [isAsked, setAsked] = useState(false);
-  useEffect(() => void acts.attempt(loadDone).then(() => setAsked(true)), []);
+  useEffect(() => void acts.attempt(loadDone).then(() => setAsked(true)), [state.reloads.value]);
   const done = state.done.value;
   if (!done.length) {
     return html`<div class="empty small"><${Icon} name="circle-check" /><h3>${isAsked ? "Nothing is done yet" : "Looking…"}</h3>

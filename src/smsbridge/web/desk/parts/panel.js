@@ -1,5 +1,5 @@
 // The panel: the contact, this case, the history; at its foot the wrap-up.
-import { html, Icon, useEffect, useState } from "../lib/html.js";
+import { html, Icon, useEffect, useLayoutEffect, useState } from "../lib/html.js";
 import * as api from "../lib/api.js";
 import { keepInteractions } from "../lib/loads.js";
 import { at, day, isSameDay, lasted, when } from "../lib/times.js";
@@ -16,7 +16,7 @@ export function Panel({ interaction, contact }) {
     ? [["wrap-up", "Wrap-up"], ["contact", "Contact"], ["history", "History"]]
     : [["contact", "Contact"], ["case", "Case"], ["history", "History"]];
   const [chosen, setChosen] = useState(isEnded ? "wrap-up" : "contact");
-  useEffect(() => { // what nobody here did must not take away what somebody reads or writes
+  useLayoutEffect(() => { // before the next key; what nobody here did must not take away what somebody reads or writes
     if (isEnded && interaction.end_reason === "agent") setChosen("wrap-up");
   }, [isEnded]);
   const tab = tabs.some(([name]) => name === chosen) ? chosen : tabs[0][0];

@@ -24,12 +24,16 @@ export function WrapUp({ interaction, isWhole }) {
   useEffect(() => {
     if (!mayEdit || (note === (interaction.note ?? "") && disposition === (interaction.disposition ?? ""))) return undefined;
     setSaved("…");
+    let isOver = false;
     const timer = setTimeout(async () => {
       const said = await acts.takeNote(interaction, { note, disposition });
-      setSaved(said ? "Saved" : "Not saved");
+      if (!isOver) setSaved(said ? "Saved" : "Not saved"); // else there is more to keep by now
       if (said && draftOf(unsaved).text === note) dropDraft(unsaved);
     }, PAUSE_MS);
-    return () => clearTimeout(timer);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }, [note, disposition]);
 
   const write = (text) => {

@@ -1,0 +1,163 @@
+"""Answers that come late: what the agent has done meanwhile stands, on the screen and in the bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Page, Route, expect
+
+from desk.conftest import SignIn
+from desk.hands import Office
+
+FIRST, SECOND, THIRD = "+14155550151", "+14155550152", "+14155550153"
+
+BROKEN_OFF = """() => {
+    const ask = window.fetch;
+    window.fetch = async (path, ...how) => {
+        const answer = await ask(path, ...how);
+        if (path !== "/v1/messages") return answer;
+        window.fetch = ask;
+        const half = (await answer.text()).slice(0, 20);
+        const start = (body) => {
+            body.enqueue(new TextEncoder().encode(half));
+            body.error(new TypeError("network error"));
+        };
+        return new Response(new ReadableStream({ start }), { status: answer.status });
+    };
+}"""
+
+DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(() => requestAnimationFrame(drawn))))"
+
+
+@asynccontextmanager
+async def _late(page: Page, what: str, method: str = "GET") -> AsyncIterator[asyncio.Queue[Route]]:
+    """What is asked in the block, in the order of asking. It reaches the bridge at the end of the block, in that order;
+    the block is over when the page has drawn what came of it."""
+    asked: asyncio.Queue[Route] = asyncio.Queue()
+    held: list[Route] = []
+    is_over = False
+
+    async def hold(route: Route) -> None:
+        if is_over or route.request.method != method:
+            await route.continue_()
+        else:
+            held.append(route)
+            await asked.put(route)
+
+    await page.route(re.compile(what), hold)
+    yield asked
+    is_over = True
+    for route in held:
+        async with page.expect_request_finished(lambda request, late=route.request: request == late):  # type: ignore[misc]
+            await route.continue_()
+    await page.unroute(re.compile(what))
+    await page.evaluate(DRAWN)
+
+
+async def _asked(held: asyncio.Queue[Route]) -> Route:
+    async with asyncio.timeout(15):
+        return await held.get()
+
+
+async def test_what_was_pressed_stands_while_the_bridge_is_asked(office: Office, sign_in: SignIn) -> None:
+    await office.phone(FIRST).text("Is anybody there?")
+    desk = await sign_in("mara")
+    page = desk.page
+    channel = page.locator(".channel")
+
+    # what was said last holds
+    await page.get_by_role("button", name="More states").click()
+    async with _late(page, r"/accept$", "POST") as accepted:
+        async with _late(page, r"/v1/agents/mara/status$", "PUT") as held:
+            await channel.locator(".menu").get_by_label("Auto-answer").check()
+            await _asked(held)
+            await page.keyboard.press("Escape")
+            await channel.locator(".state").click()
+            assert held.empty(), "the second waits for the first"
+        await expect(page.locator(".channel.is-ready")).to_be_visible()
+
+        # what waited is accepted by itself, but not brought into view: something else is there by then
+        await _asked(accepted)
+        await desk.visit("communication")
+    await expect(page.get_by_role("navigation", name="Contacts")).to_contain_text("Assigned to you 1")
+    await expect(desk.field).to_have_count(0)
+
+    # Done is not followed by the note that was on its way
+    await page.get_by_role("link", name="Desk").click()
+    await desk.open(FIRST)
+    await desk.end.click()
+    async with _late(page, r"/v1/interactions/int_\w+$", "PATCH") as held:
+        await desk.panel.get_by_role("radio", name="Order status").check()
+        await _asked(held)
+        await desk.panel.get_by_role("button", name="Mark as Done").click()
+    await expect(desk.transcript).to_contain_text("Done: Order status")
+
+
+async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sign_in: SignIn) -> None:
+    desk = await sign_in("mara")
+    page = desk.page
+    await desk.go_ready()
+    await office.phone(FIRST).text("Only a question")
+    await desk.accept()
+    await desk.end.click()
+    await desk.panel.get_by_role("radio", name="Order status").check()
+    await desk.panel.get_by_role("button", name="Mark as Done").click()
+    await expect(desk.transcript).to_contain_text("Done: Order status")
+    await desk.list.get_by_role("tab", name="Done").click()
+    await expect(desk.row(FIRST)).to_be_visible()
+    await desk.visit("desk")
+
+    # while all is loaded anew the agent opens what is done
+    async with _late(page, r"/v1/standard-responses") as held:
+        await page.reload()
+        await _asked(held)
+        await desk.list.get_by_role("tab", name="Done").click()
+        await desk.open(FIRST)
+    await desk.settle()
+    await expect(desk.row(FIRST)).to_be_visible()
+    await expect(desk.message("Only a question")).to_be_visible()
+
+
+async def test_a_late_answer_to_fewer_letters_is_not_shown(office: Office, sign_in: SignIn) -> None:
+    for number, text in ((FIRST, "an apple"), (SECOND, "an apricot")):
+        await office.phone(number).text(text)
+    desk = await sign_in("mara")
+    page = desk.page
+    await page.keyboard.press("Control+k")
+    rows = page.get_by_role("dialog").locator("a.row")
+    async with _late(page, r"/v1/search\?query=ap&") as held:
+        await page.keyboard.type("ap")
+        await _asked(held)
+        await page.keyboard.type("ple")
+        await expect(rows).to_have_count(1)
+    await expect(rows).to_have_count(1)
+    await page.keyboard.press("Escape")
+
+    await page.get_by_role("link", name="Communication").click()
+    rows = desk.list.locator("a.row")
+    await expect(rows).to_have_count(2)
+    search = desk.list.get_by_label("Search contacts")
+    async with _late(page, r"/v1/contacts\?query=555") as held:
+        await search.fill("555")
+        await _asked(held)
+        await search.fill(FIRST[-4:])
+        await expect(rows).to_have_count(1)
+    await expect(rows).to_have_count(1)
+
+
+async def test_an_answer_that_breaks_off_is_no_refusal(office: Office, sign_in: SignIn) -> None:
+    desk = await sign_in("mara")
+    await desk.go_ready()
+    phone = office.phone(THIRD)
+    await phone.text("Hello")
+    await desk.accept()
+    await desk.page.evaluate(BROKEN_OFF)
+    async with _late(desk.page, r"/transcript\?after="):
+        await desk.write("Once")
+        await expect(desk.message("Once")).to_contain_text("Queued")  # said again under the same key
+    await expect(desk.message("Once")).to_contain_text("Delivered")
+    await desk.expect_texts("Hello", "Once")
+    assert [each["text"] for each in await phone.received()] == ["Once"]
