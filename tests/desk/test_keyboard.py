@@ -121,6 +121,19 @@ async def test_a_whole_interaction_without_a_mouse(office: Office, sign_in: Sign
     assert await _rooms(page) == ["skip", "bar", "list", "head", "lines", "composer", "panel"]
 
 
+async def test_what_is_typed_after_a_press_on_accept_goes_to_the_contact(office: Office, sign_in: SignIn) -> None:
+    """And is no letter that ends the interaction (`e`) or makes the agent not ready (`y`)."""
+    desk = await sign_in("mara")
+    await desk.go_ready()
+    await office.phone(PHONE).text("Are you there?")
+    await desk.accept()
+    await expect(desk.field).to_be_focused()
+    await desk.page.keyboard.type("Yes, here")
+    await desk.page.keyboard.press("Enter")
+    await expect(desk.message("Yes, here")).to_contain_text("Delivered")
+    await expect(desk.page.locator(".channel.is-ready")).to_be_visible()
+
+
 async def _tab_to(page: Page, name: str) -> None:
     for _ in range(60):
         await page.keyboard.press("Tab")

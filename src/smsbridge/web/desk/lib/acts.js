@@ -85,9 +85,11 @@ const saveStatus = (write) =>
 // --- interactions
 
 const accepting = new Set();
+const hasKeys = matchMedia("(hover: hover)"); // on a touch screen they would cover what was said
 
-/** `isAuto`: nobody has pressed anything. Then it comes into view only if nothing else is there when it is accepted. */
-export async function accept(interaction, { isAuto = false } = {}) {
+/** `isAuto`: nobody has pressed anything. Then it comes into view only if nothing else is there when it is accepted.
+    `isToWrite`: with its button, and not with a letter. What is typed then is meant for the contact. */
+export async function accept(interaction, { isAuto = false, isToWrite = false } = {}) {
   if (accepting.has(interaction.id)) return;
   accepting.add(interaction.id);
   try {
@@ -95,6 +97,7 @@ export async function accept(interaction, { isAuto = false } = {}) {
     if (isAuto && !state.isNothingOpen()) return;
     if (!state.isMine(state.interactions.value.get(interaction.id) ?? {})) return;
     state.tab.value = "mine"; // where it stands now
+    if (isToWrite && hasKeys.matches) state.writesTo.value = interaction.id;
     open(interaction);
   } finally {
     accepting.delete(interaction.id);

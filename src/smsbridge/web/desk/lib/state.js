@@ -135,6 +135,9 @@ export function go(where, id = "") {
   arrive();
 }
 
+/** The interaction whose composer takes the keys as soon as it stands; empty for none. */
+export const writesTo = signal("");
+
 export const isNothingOpen = () => place.value.place === "desk" && !place.value.id;
 
 /** A new map with some entries changed: signals compare by identity. */

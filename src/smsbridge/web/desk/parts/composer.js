@@ -43,6 +43,12 @@ export function Composer({ interaction, contact }) {
     return () => Object.keys(mine).forEach((name) => doing[name] === mine[name] && delete doing[name]);
   }, [opened]);
 
+  useLayoutEffect(() => {
+    if (state.writesTo.value !== key) return;
+    state.writesTo.value = "";
+    field.current?.focus();
+  }, [state.writesTo.value]);
+
   const insert = (words) => {
     const box = field.current;
     box.setRangeText(words, box.selectionStart, box.selectionEnd, "end");

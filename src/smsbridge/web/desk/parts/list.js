@@ -106,7 +106,7 @@ function Offered({ interaction, left, isQueued }) {
     <div class="take">
       ${isForOther
         ? html`<span class="when">Offered to ${state.agents.value.get(interaction.offered_to)?.name ?? interaction.offered_to} first</span>`
-        : html`<button class="button primary small" onClick=${() => acts.accept(interaction)}>Accept ${!isQueued && html`<kbd>a</kbd>`}</button>`}
+        : html`<button class="button primary small" onClick=${() => acts.accept(interaction, { isToWrite: true })}>Accept ${!isQueued && html`<kbd>a</kbd>`}</button>`}
       ${!isQueued && html`<button class="button quiet small" onClick=${() => acts.decline(interaction)}>Not now</button>`}
     </div>
   </div>`;

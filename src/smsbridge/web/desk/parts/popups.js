@@ -42,7 +42,7 @@ function Offer({ interaction, left, others }) {
     <p class="about"><span class="chip">to ${number(interaction.sender)}</span>
       ${others > 0 && html`<span class="chip">${others} more in the list</span>`}</p>
     <div class="acts">
-      <button class="button primary large" onClick=${() => acts.accept(interaction)}>Accept <kbd>a</kbd></button>
+      <button class="button primary large" onClick=${() => acts.accept(interaction, { isToWrite: true })}>Accept <kbd>a</kbd></button>
       <button class="button large" onClick=${() => acts.decline(interaction)}>Not now</button>
     </div>
   </section>`;

@@ -48,7 +48,7 @@ function Head({ interaction, contact }) {
       ${["ended", "done"].includes(interaction.state) && html`<span class="chip only-wide">${interaction.state === "done" ? "Done" : "Ended"}</span>`}
       <button class="icon-button" aria-label="Search in transcript" title="Search in transcript (Ctrl F)" aria-pressed=${state.isFinding.value}
         onClick=${() => (state.isFinding.value = !state.isFinding.value)}><${Icon} name="search" /></button>
-      ${interaction.state === "waiting" && html`<button class="button primary" onClick=${() => acts.accept(interaction)}>Accept</button>`}
+      ${interaction.state === "waiting" && html`<button class="button primary" onClick=${() => acts.accept(interaction, { isToWrite: true })}>Accept</button>`}
       ${interaction.state === "active" && (isMine || state.supervises.value) && html`<button class="button" onClick=${() => acts.end(interaction)}>End <kbd>e</kbd></button>`}
       <button class="icon-button" aria-label="Contact, case and history" aria-expanded=${state.isPanelOpen.value}
         onClick=${() => (state.isPanelOpen.value = !state.isPanelOpen.value)}><${Icon} name="panel-right" turns /></button>
