@@ -116,13 +116,21 @@ def add_one(tx: Tx) -> None:
 
 
 async def test_no_update_is_lost(one: PostgresStore, other: PostgresStore) -> None:
+    """Whoever is overtaken runs again, and what is to be done afterwards is done once all the same."""
     overtaken: list[None] = []
+    counted: list[None] = []
     one.on_overtaken = other.on_overtaken = lambda: overtaken.append(None)
-    await asyncio.gather(*(store.write(add_one) for store in (one, other) for _ in range(40)))
+
+    def count_one(tx: Tx) -> None:
+        tx.afterwards(lambda: counted.append(None))
+        add_one(tx)
+
+    await asyncio.gather(*(store.write(count_one) for store in (one, other) for _ in range(40)))
     assert await one.read(lambda tx: tx.meta("count")) == "80"
-    await at_once((one, add_one), (other, add_one), (one, add_one))
+    await at_once((one, count_one), (other, count_one), (one, count_one))
     assert await other.read(lambda tx: tx.meta("count")) == "83"
     assert overtaken
+    assert len(counted) == 83
 
 
 async def test_a_number_that_two_daemons_see_first_is_one_contact(one: PostgresStore, other: PostgresStore) -> None:

@@ -1,5 +1,6 @@
 """What is put into a store comes out of it the same, each thing once, and lists are pages of one order."""
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -784,6 +785,29 @@ async def test_notes_of_the_daemon_are_the_last_that_was_set(store: Store) -> No
     for value in ("one", "two"):
         await store.write(lambda tx, value=value: tx.set_meta("key", value))
     assert await store.read(lambda tx: tx.meta("key")) == "two"
+
+
+async def test_what_is_to_be_done_afterwards_is_done_for_what_was_kept_before_anybody_hears_of_it(store: Store) -> None:
+    done: list[str] = []
+
+    def in_part(tx: Tx) -> None:
+        tx.afterwards(lambda: done.append("before"))
+        with contextlib.suppress(LookupError), tx.savepoint():
+            tx.afterwards(lambda: done.append("taken back"))
+            raise LookupError
+        tx.afterwards(lambda: done.append("after"))
+        assert done == []
+
+    def not_at_all(tx: Tx) -> None:
+        tx.afterwards(lambda: done.append("never"))
+        raise LookupError
+
+    await store.write(in_part)
+    assert done == ["before", "after"]
+    with pytest.raises(LookupError):
+        await store.write(not_at_all)
+    await store.write(lambda tx: tx.set_meta("another", "write"))
+    assert done == ["before", "after"]
 
 
 async def test_reading_cannot_write(store: Store) -> None:

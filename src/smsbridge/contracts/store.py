@@ -778,6 +778,11 @@ class Tx(ContactsTx, MessagesTx, JournalTx, JobsTx, EdgeTx, DeskTx, Protocol):
         """
         ...
 
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """To be run in the event loop once this is on disk, before whoever wrote it hears of that: what is counted. Not
+        for what was taken back, and once for what was run again."""
+        ...
+
 
 class Store(Protocol):
     async def write(self, work: Callable[[Tx], T], *, patience_s: float | None = None) -> T:

@@ -19,7 +19,7 @@ def note_code(tx: Tx, bridge: Bridge, account: str, evidence: Evidence) -> None:
     if not evidence.code or known is None or evidence.code in known.adapter.codes:
         return
     tx.count_unknown_code(account, evidence.code[:_CODE_CHARS], evidence.text[:_TEXT_CHARS], bridge.now_ms())
-    bridge.meter.count("unknown_codes_total", carrier=account)
+    tx.afterwards(lambda: bridge.meter.count("unknown_codes_total", carrier=account))
 
 
 def show_unknown_code(code: UnknownCode) -> Resource:

@@ -587,7 +587,7 @@ def stop(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said) -> None:
     """The contact wants no more texts from this sender: honoured at once, told to the agent, the interaction ends."""
     _set_opt_out(tx, bridge, interaction, said, opted_out=True)
     raise_notice(tx, bridge, NoticeKind.OPTED_OUT, None, interaction, key=f"stop:{interaction.id}:{said.key}")
-    bridge.meter.count("optouts_total", action="stop")
+    tx.afterwards(lambda: bridge.meter.count("optouts_total", action="stop"))
     if interaction.state in OPEN:
         interactions.end(tx, bridge, interaction.id, reason=EndReason.OPTED_OUT)
 
@@ -595,7 +595,7 @@ def stop(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said) -> None:
 def start(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said) -> None:
     _set_opt_out(tx, bridge, interaction, said, opted_out=False)
     raise_notice(tx, bridge, NoticeKind.OPTED_IN, None, interaction, key=f"start:{interaction.id}:{said.key}")
-    bridge.meter.count("optouts_total", action="start")
+    tx.afterwards(lambda: bridge.meter.count("optouts_total", action="start"))
 
 
 def _set_opt_out(tx: Tx, bridge: Bridge, interaction: Interaction, said: Said, *, opted_out: bool) -> None:

@@ -82,7 +82,7 @@ def raise_notice(
         return None
     tx.append_notice(notice)
     tell_of_notice(tx, bridge, notice, interaction.desktop)
-    bridge.meter.count("notices_total", kind=kind)
+    tx.afterwards(lambda: bridge.meter.count("notices_total", kind=kind))
     return notice
 
 

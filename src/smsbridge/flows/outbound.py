@@ -424,7 +424,7 @@ def _refuse(tx: Tx, bridge: Bridge, interaction: Interaction | None, refusal: Ca
             certainty=Certainty.POSSIBLE if refusal.overridable else Certainty.CERTAIN,
             reason=refusal.reason,
         )
-    bridge.meter.count("suppressed_sends_total", reason=refusal.cause)
+    tx.afterwards(lambda: bridge.meter.count("suppressed_sends_total", reason=refusal.cause))
     return refusal
 
 

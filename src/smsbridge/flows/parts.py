@@ -59,7 +59,7 @@ def close(tx: Tx, bridge: Bridge, waiting: WaitingText) -> InboundMessage:
     tx.close_waiting_text(waiting.id, bridge.now_ms())
     tx.drop_jobs(lanes.join_lane(waiting.id), waiting.id)
     outcome = "incomplete" if waiting.missing else "whole"
-    bridge.meter.count("joined_texts_total", carrier=waiting.account, outcome=outcome)
+    tx.afterwards(lambda: bridge.meter.count("joined_texts_total", carrier=waiting.account, outcome=outcome))
     times = [part.carrier_at_ms for part in kept if part.carrier_at_ms is not None]
     return InboundMessage(
         carrier_message_id=kept[0].carrier_message_id,

@@ -26,7 +26,15 @@ from smsbridge.flows.restored import is_in_doubt_since_restore
 
 def accept_receipt(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tuple[Arrived, str]:
     """Stores the receipt and applies it, or parks it until somebody knows whose carrier id that is."""
-    now_ms = bridge.now_ms()
+    arrived, outcome = _take(tx, bridge, account, receipt)
+    if arrived is not Arrived.DUPLICATE:
+        tx.afterwards(
+            lambda: bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome=outcome)
+        )
+    return arrived, outcome
+
+
+def _take(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tuple[Arrived, str]:
     kept = StoredReceipt(
         key=receipt.key or f"{receipt.part_ref}:{receipt.carrier_message_id}:{receipt.status}:{receipt.evidence.code}",
         account=account,
@@ -36,25 +44,20 @@ def accept_receipt(tx: Tx, bridge: Bridge, account: str, receipt: Receipt) -> tu
         cause=receipt.cause,
         evidence=receipt.evidence,
         carrier_at_ms=receipt.carrier_at_ms,
-        received_at_ms=now_ms,
+        received_at_ms=bridge.now_ms(),
     )
     if not tx.insert_receipt(kept):
         return Arrived.DUPLICATE, "receipt"
     target = find_target(tx, account, receipt)
     if target is None:
-        bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome="parked")
         return Arrived.STORED, "parked"
     message = tx.message(target.message_id)
     if message is not None and message.account != account:
         message = recall_rerouting(tx, bridge, message, account, target.part_number)
     if message is None or message.account != account:
-        bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome="wrong_account")
         return Arrived.IGNORED, "wrong_account"
     tx.settle_receipt(kept.key, account, target.message_id, target.part_number)
-    applied = apply_report(tx, bridge, target, Report.of(receipt))
-    outcome = "applied" if applied else "older"
-    bridge.meter.count("receipts_total", carrier=account, status=receipt.status, outcome=outcome)
-    return Arrived.STORED, outcome
+    return Arrived.STORED, "applied" if apply_report(tx, bridge, target, Report.of(receipt)) else "older"
 
 
 def find_target(tx: Tx, account: str, receipt: Receipt) -> PartRef | None:

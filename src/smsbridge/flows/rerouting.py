@@ -46,7 +46,7 @@ def reroute(tx: Tx, bridge: Bridge, message: Message, second: Account, cause: Ca
     tx.give_back_turns([lanes.rate_of_account(first)], holder=message.id, now_ms=bridge.now_ms())
     tx.expedite(lane, message.id, bridge.now_ms())  # what it waited for was the first account's
     note_late_comer(tx, moved)
-    bridge.meter.count("rerouted_total", carrier=first, through=second.name, cause=cause)
+    tx.afterwards(lambda: bridge.meter.count("rerouted_total", carrier=first, through=second.name, cause=cause))
     interaction = tx.interaction(message.interaction_id)
     if interaction is not None:
         raise_notice(

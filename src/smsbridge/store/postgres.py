@@ -240,6 +240,8 @@ class PostgresStore:
                     raise StoreUnavailable(words(error)) from error
             if self.on_commit_seconds is not None:
                 self.on_commit_seconds(time.monotonic() - started, 1)
+        for afterwards in tx.works:
+            self._loop.call_soon_threadsafe(afterwards)
         if tx.queues:
             self._loop.call_soon_threadsafe(self._listeners.tell, Commit(queues=frozenset(tx.queues)))
         if tx.queues or tx.event_seq:

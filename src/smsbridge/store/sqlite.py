@@ -213,6 +213,8 @@ class SqliteStore:
         if error is not None:
             self._fail(results, error)
             return
+        for work in tx.works:
+            asyncio.get_running_loop().call_soon(work)
         for result in results:
             result.tell()
         if self.on_commit_seconds is not None:

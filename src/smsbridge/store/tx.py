@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from operator import itemgetter
@@ -109,7 +109,7 @@ class Rows(Protocol):
 class SqlTx:
     """contracts.store.Tx over `Rows`. Remembers what the commit will have touched."""
 
-    __slots__ = ("_brakes", "_closed", "_daemon", "_number_key", "_rows", "event_seq", "queues")
+    __slots__ = ("_brakes", "_closed", "_daemon", "_number_key", "_rows", "event_seq", "queues", "works")
 
     def __init__(self, rows: Rows, number_key: bytes, daemon: str = "") -> None:
         """`daemon` is the name under which lanes are held."""
@@ -122,18 +122,24 @@ class SqlTx:
         """Lanes in which nothing is left: whoever ends a job asks for the next one behind it."""
         self.queues: set[str] = set()
         self.event_seq = 0
+        self.works: list[Callable[[], None]] = []
+        """For after the commit."""
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        event_seq = self.event_seq
+        event_seq, works = self.event_seq, len(self.works)
         try:
             with self._rows.savepoint():
                 yield
         except BaseException:
             self.event_seq = event_seq  # the log's number is given again
+            del self.works[works:]
             self._brakes.clear()
             self._closed.clear()
             raise
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        self.works.append(work)
 
     # --- contacts, conversations, interactions
 
