@@ -33,13 +33,14 @@ IN_EVERY_RUN = ("repeat_is_new",)
 
 
 async def a_bit_of_everything(run: FaultRun) -> None:
-    """Lost answers, errors, receipts in disorder, repeats, a desktop that is down, and kills while a text is at the
-    carrier: enough for every mistake to show."""
+    """Lost answers, errors, receipts late and in disorder, repeats, a desktop that is down, and kills while a text is
+    at the carrier: enough for every mistake to show. Late, because a receipt that is there before the next try rightly
+    prevents it, and would hide that it was meant to be made."""
 
     def weather() -> Shape:
         return run.chance.choice([fault_proxy.lose_answer("reset"), AN_ERROR, fault_proxy.passing()])
 
-    run.carrier.simulator.set_faults(FaultSettings(callback_out_of_order=50))
+    run.carrier.simulator.set_faults(FaultSettings(callback_out_of_order=50, callback_late=50, callback_late_s=1))
     run.carrier.repeat_chance = 0.5
     run.desktop.slow_chance, run.desktop.slow_s = 0.3, 0.05
     for _ in range(2):
