@@ -28,7 +28,8 @@ from click.testing import CliRunner
 from fakes import PlainCarrier, World
 from ports import free_port
 from smsbridge.cli import main
-from smsbridge.cli.console import NotDone, ask_daemon
+from smsbridge.cli.console import ask_daemon
+from smsbridge.cli.shared import Stopped
 from smsbridge.contracts.bridge import Account, Sender
 from smsbridge.contracts.jobs import Buried, NewJob
 from smsbridge.contracts.store import Arrival, Arrived, Tx
@@ -233,7 +234,7 @@ def test_a_port_that_is_taken_is_named(place: Any) -> None:
         assert "server.port" in said
         assert "Traceback" not in said
         with place.process("serve", SMSBRIDGE__SERVER__METRICS_PORT=str(port)) as daemon:
-            _, said = daemon.communicate(timeout=20)
+            _, said = daemon.communicate(timeout=PATIENCE_S)
         assert f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use." in said
         demo = place.run("demo", "--port", str(port))
         assert demo.exit_code == 69
@@ -242,7 +243,7 @@ def test_a_port_that_is_taken_is_named(place: Any) -> None:
 
 def test_an_address_that_is_none_of_this_computer_is_named(place: Any) -> None:
     with place.process("serve", SMSBRIDGE__SERVER__HOST="203.0.113.5") as daemon:
-        _, said = daemon.communicate(timeout=20)
+        _, said = daemon.communicate(timeout=PATIENCE_S)
     assert daemon.returncode == 69
     assert "203.0.113.5" in said
     assert "server.host" in said
@@ -267,6 +268,18 @@ def test_a_data_folder_that_cannot_be_made_is_named(place: Any) -> None:
     demo = place.run("demo", "--port", "0", "--ready-file", "/nowhere/ready.json")
     assert demo.exit_code == 2
     assert "there is no folder /nowhere" in demo.stderr
+
+
+def test_a_file_that_is_no_database_is_named_by_every_command(place: Any) -> None:
+    """Trying again is no help, so nobody is told to."""
+    (place.folder / "data").mkdir()
+    (place.folder / "data" / "smsbridge.sqlite3").write_bytes(b"not a database" * 100)
+    asked = place.run("keys", "list")
+    assert asked.exit_code == 69
+    assert "smsbridge.sqlite3: file is not a database. Check data_dir, its disk and its permissions.\n" in asked.stderr
+    with place.process("serve") as daemon:
+        _, said = daemon.communicate(timeout=PATIENCE_S)
+    assert (daemon.returncode, asked.stderr in said) == (69, True)
 
 
 def test_a_database_that_is_away_is_named_and_not_the_data_folder(place: Any) -> None:
@@ -432,16 +445,16 @@ def test_the_socket_answers_nonsense_with_a_sentence(place: Any, verb: str, argu
     from smsbridge.cli.console import ask
     from smsbridge.cli.shared import read_config
 
-    with pytest.raises(NotDone, match=words.replace("'", ".")):
+    with pytest.raises(Stopped, match=words.replace("'", ".")):
         ask(read_config(place.file), verb, arguments)
 
 
 def test_the_socket_of_a_running_bridge_answers_nonsense_too(place: Any) -> None:
     with place.serving():
         path = place.folder / "data" / "admin.sock"
-        with pytest.raises(NotDone, match="There is no verb"):
+        with pytest.raises(Stopped, match="There is no verb"):
             ask_daemon(path, "nonsense", {})
-        with pytest.raises(NotDone, match="must be an object"):
+        with pytest.raises(Stopped, match="must be an object"):
             ask_daemon(path, "keys.create", [])  # type: ignore[arg-type]
         assert ask_daemon(path, "bridge.show", {})["public_url"] == "http://127.0.0.1:8398"
 

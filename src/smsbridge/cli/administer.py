@@ -8,10 +8,8 @@ from typing import Any, Final
 
 import click
 
-from smsbridge.cli.console import NotDone, ask
+from smsbridge.cli.console import ask
 from smsbridge.cli.shared import (
-    Stopped,
-    TryAgain,
     as_json,
     for_each,
     load_config,
@@ -19,8 +17,6 @@ from smsbridge.cli.shared import (
     print_rows,
     with_config,
 )
-from smsbridge.config import Loaded
-from smsbridge.log import set_up_logging
 
 
 @click.group()
@@ -150,7 +146,7 @@ def list_quarantine(*, config: Path | None, outcome: str | None, account: str, l
 def replay_quarantine(*, config: Path | None, ids: tuple[str, ...]) -> None:
     """Read them again. What was mended since counts: a secret, the program. Signatures are checked again."""
     loaded = load_config(config)
-    for_each(ids, lambda each: _replayed(_ask_loaded(loaded, "quarantine.replay", {"id": each})))
+    for_each(ids, lambda each: _replayed(ask(loaded, "quarantine.replay", {"id": each})))
 
 
 @click.group()
@@ -239,7 +235,7 @@ def replay_dead_letters(*, config: Path | None, ids: tuple[str, ...]) -> None:
     loaded = load_config(config)
 
     def replay(each: str) -> str:
-        _ask_loaded(loaded, "dead-letters.replay", {"id": each})
+        ask(loaded, "dead-letters.replay", {"id": each})
         return "waits to be done again"
 
     for_each(ids, replay)
@@ -253,7 +249,7 @@ def drop_dead_letters(*, config: Path | None, ids: tuple[str, ...]) -> None:
     loaded = load_config(config)
 
     def drop(each: str) -> str:
-        _ask_loaded(loaded, "dead-letters.drop", {"id": each})
+        ask(loaded, "dead-letters.drop", {"id": each})
         return "dropped"
 
     for_each(ids, drop)
@@ -311,15 +307,7 @@ COMMANDS: Final = {
 
 
 def _ask(config: Path | None, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return _ask_loaded(load_config(config), verb, arguments)
-
-
-def _ask_loaded(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    set_up_logging(level="warning")
-    try:
-        return ask(loaded, verb, arguments)
-    except NotDone as error:
-        raise (TryAgain if error.later else Stopped)(str(error)) from None
+    return ask(load_config(config), verb, arguments)
 
 
 def _replayed(answer: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from smsbridge.app import accounts_of, desktops_of, link_key, senders_of
 from smsbridge.blobs import FolderBlobs
-from smsbridge.cli.shared import explain_store
+from smsbridge.cli.shared import Misconfigured, Stopped, TryAgain, Unreachable, explain_store
 from smsbridge.clock import SystemClock
 from smsbridge.config import Loaded, policy_of
 from smsbridge.contracts.bridge import Bridge
@@ -27,6 +27,7 @@ from smsbridge.domain.errors import BridgeError
 from smsbridge.ids import RandomIds
 from smsbridge.imaging import ChildImaging
 from smsbridge.keys import KeyRing
+from smsbridge.log import set_up_logging
 from smsbridge.metrics import PrometheusMeter
 from smsbridge.network import HttpNetwork
 from smsbridge.store import open_store
@@ -38,16 +39,9 @@ STORE_WAIT_S: Final = 5.0
 _LOOK_AGAIN_S: Final = 0.1
 
 
-class NotDone(Exception):
-    """The bridge refused, in a sentence for the person who asked. `later`: the same may work in a moment."""
-
-    def __init__(self, words: str, *, later: bool = False) -> None:
-        super().__init__(words)
-        self.later = later
-
-
 def ask(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Carries out a verb of web/admin.py, wherever the store is open. Raises NotDone."""
+    """Carries out a verb of web/admin.py, wherever the store is open. Raises Stopped."""
+    set_up_logging(level="warning")
     until = time.monotonic() + STORE_WAIT_S
     while True:
         try:
@@ -56,37 +50,38 @@ def ask(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
             pass  # it does not run, or not yet, or no more
         except OSError as error:
             where = loaded.settings.admin_socket
-            raise NotDone(f"{where} cannot be used: {error.strerror}. Run this as the bridge's user.") from None
+            raise Stopped(f"{where} cannot be used: {error.strerror}. Run this as the bridge's user.") from None
         try:
             return asyncio.run(ask_store(loaded, verb, arguments))
         except StoreInUse:
             if time.monotonic() >= until:
-                raise NotDone("The bridge is starting or stopping; try again in a moment.", later=True) from None
+                raise TryAgain("The bridge is starting or stopping; try again in a moment.") from None
             time.sleep(_LOOK_AGAIN_S)
-        except (StoreTooNew, StoreMisplaced, BridgeError) as error:
-            raise NotDone(str(error)) from None
+        except BridgeError as error:
+            raise Stopped(str(error)) from None
+        except (StoreTooNew, StoreMisplaced) as error:
+            raise Misconfigured(str(error)) from None
         except StoreUnavailable as error:
-            raise NotDone(explain_store(error, loaded.settings.store_url), later=True) from None
+            raise Unreachable(explain_store(error, loaded.settings.store_url)) from None
         except OSError as error:
-            words = (
-                f"{error.filename or loaded.settings.data_path}: {error.strerror}. Check data_dir and its permissions."
-            )
-            raise NotDone(words, later=True) from None
+            where = error.filename or loaded.settings.data_path
+            raise Unreachable(f"{where}: {error.strerror}. Check data_dir and its permissions.") from None
 
 
 def ask_daemon(path: Path, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Raises OSError when nobody listens there, NotDone when the answer is no."""
+    """Raises OSError when nobody listens there, Stopped when the answer is no."""
     connection = _FileConnection(path)
     try:
         connection.request("POST", f"/{verb}", json.dumps(arguments), {"Content-Type": "application/json"})
         response = connection.getresponse()
         body = json.loads(response.read())
     except (http.client.HTTPException, ValueError) as error:
-        raise NotDone(f"{path} gave no answer that could be read: {type(error).__name__}.") from None
+        raise Stopped(f"{path} gave no answer that could be read: {type(error).__name__}.") from None
     finally:
         connection.close()
     if response.status != 200:
-        raise NotDone(str(body.get("error", f"status {response.status}")), later=response.status == 503)
+        words = str(body.get("error", f"status {response.status}"))
+        raise TryAgain(words) if response.status == 503 else Stopped(words)
     answer: dict[str, Any] = body
     return answer
 
@@ -131,7 +126,7 @@ def link_key_of_running(path: Path) -> bytes:
     """What the running bridge signs with; nothing where none runs."""
     try:
         return bytes.fromhex(ask_daemon(path, "bridge.show", {})["link_key"])
-    except (NotDone, OSError):
+    except (Stopped, OSError):
         return b""
 
 

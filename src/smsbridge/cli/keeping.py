@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import click
 
-from smsbridge.cli.console import NotDone, ask, ask_store
+from smsbridge.cli.console import ask, ask_store
 from smsbridge.cli.shared import Stopped, TryAgain, as_json, load_config, print_json, with_config
 from smsbridge.clock import SystemClock
-from smsbridge.config import Loaded, Settings
-from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew
+from smsbridge.config import Settings
+from smsbridge.contracts.store import StoreInUse, StoreMisplaced, StoreTooNew, StoreUnavailable
 from smsbridge.log import set_up_logging
 from smsbridge.store.backup import Backup, BackupFailed, make_backup, read_backup, restoring
 from smsbridge.wire.times import write_time
@@ -77,6 +77,8 @@ def restore_from(*, config: Path | None, folder: Path, as_json: bool) -> None:
         raise Stopped(str(error)) from None
     except StoreInUse as error:
         raise TryAgain(f"{error}. Stop it first: systemctl stop smsbridge") from None
+    except StoreUnavailable as error:
+        raise Stopped(f"{error}. Nothing was changed.") from None
     except OSError as error:
         raise Stopped(f"{error.filename or folder}: {error.strerror}. Nothing was changed.") from None
     if as_json:
@@ -96,7 +98,7 @@ def mark(*, config: Path | None, as_of: str, as_json: bool) -> None:
     By pg_restore, for example, or by copying files; say so before the bridge is started.
     The same as after `restore from`: texts that were on their way become uncertain, and sending is paused.
     """
-    marked = _ask(load_config(config), "restore.mark", {"as_of_ms": _read_time(as_of)})
+    marked = ask(load_config(config), "restore.mark", {"as_of_ms": _read_time(as_of)})
     if as_json:
         print_json(marked)
         return
@@ -107,7 +109,7 @@ def mark(*, config: Path | None, as_of: str, as_json: bool) -> None:
 @with_config
 def finish(*, config: Path | None) -> None:
     """Let texts leave again."""
-    answer = _ask(load_config(config), "restore.finish", {})
+    answer = ask(load_config(config), "restore.finish", {})
     click.echo("Texts leave again." if answer["was_paused"] else "Sending was not paused.")
 
 
@@ -117,14 +119,6 @@ COMMANDS: Final = {"backup": backup, "restore": restore}
 def _check_embedded(settings: Settings, cure: str) -> None:
     if settings.store_url:
         raise Stopped(f"This bridge keeps everything in PostgreSQL. {cure}. See docs/operations/upgrade-and-backup.md.")
-
-
-def _ask(loaded: Loaded, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    set_up_logging(level="warning")
-    try:
-        return ask(loaded, verb, arguments)
-    except NotDone as error:
-        raise (TryAgain if error.later else Stopped)(str(error)) from None
 
 
 def _read_time(text: str) -> int:
