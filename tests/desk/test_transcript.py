@@ -10,6 +10,9 @@ from desk.conftest import SignIn
 from desk.hands import Office
 from desk.seeding import seed_transcript
 
+ASKED_AGAIN_MS = 150
+"""After so long the search asks for what did not come (find_in.js)."""
+
 MARKED = """() => ({
     all: CSS.highlights.get("hit")?.size ?? 0,
     now: [...(CSS.highlights.get("hit-now") ?? [])].map(String),
@@ -122,6 +125,17 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
 
     await desk.visit("desk", here)
     await expect(desk.message("Good morning")).to_be_visible()
+
+    # a page that cannot be had is asked for once, also by who looks for something on it
+    await page.keyboard.press("Control+f")
+    await page.get_by_label("Words to find").fill("text 0")
+    async with asyncio.timeout(15):
+        await (await asked.get()).fulfill(status=404, json={"status": 404, "detail": "It is not there."})
+    await expect(page.locator(".toast")).to_contain_text("It is not there.")
+    await page.wait_for_timeout(3 * ASKED_AGAIN_MS)
+    assert asked.empty()
+    await page.keyboard.press("Escape")
+
     await page.unroute("**/transcript?before=*")
     await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
     await expect(desk.transcript.locator(".message")).to_have_count(len(past) + 1)

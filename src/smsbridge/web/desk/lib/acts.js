@@ -74,13 +74,14 @@ function inTurn() {
 const statuses = inTurn();
 const wrapUps = inTurn();
 
-const saveStatus = (write) =>
-  statuses(async () => {
-    const { agent } = state.session.value ?? {};
-    if (!agent) return; // signed out meanwhile
+function saveStatus(write) {
+  const agent = state.session.value?.agent;
+  return statuses(async () => {
+    if (!agent || state.me.value !== agent.id) return; // signed out meanwhile: it is not meant for whoever came in
     const said = await api.put(`/agents/${encodeURIComponent(agent.id)}/status`, { ...write(), name: agent.name });
     state.merge(state.agents, [[said.id, { ...state.agents.value.get(said.id), ...said }]]);
   });
+}
 
 // --- interactions
 

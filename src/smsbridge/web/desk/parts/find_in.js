@@ -86,7 +86,7 @@ async function bringIntoView(contactId, seq, isOver) {
   while (!isOver()) {
     const shown = state.transcripts.value.get(contactId);
     if (!shown || shown.entries[0]?.seq <= seq || !shown.earlier) break;
-    if (!shown.isLoading) await acts.attempt(() => loadEarlier(contactId, PAGE));
+    if (!shown.isLoading && !(await acts.attempt(() => loadEarlier(contactId, PAGE)))) return; // told why not, once
     const isFurther = state.transcripts.value.get(contactId)?.earlier !== shown.earlier;
     if (!isFurther) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS)); // it is on its way, or the line is away
   }
