@@ -138,6 +138,8 @@ async def test_no_turn_is_kept_for_whom_it_comes_too_late(store: Store) -> None:
     assert await store.write(lambda tx: take(tx, "d", NOW, FAST, SLOW, until_ms=NOW + 2_001)) == 2_000
     for holder, at_ms in (("b", NOW + 1_000), ("d", NOW + 2_000)):
         assert await store.write(lambda tx, h=holder, t=at_ms: take(tx, h, t, FAST, SLOW)) == 0
+    assert await store.write(lambda tx: take(tx, "e", NOW + 9_000, FAST, SLOW, until_ms=NOW + 9_000)) == 0
+    assert await store.write(lambda tx: take(tx, "f", NOW + 9_000, FAST, SLOW)) == 1_000, "0 says that it was taken"
 
 
 def give_back(tx: Tx, *holders: str, at_ms: int = NOW) -> None:

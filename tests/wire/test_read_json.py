@@ -24,6 +24,8 @@ def test_a_byte_order_mark_anywhere_else_is_a_character_like_others() -> None:
         (b"", "Expecting value at line 1, column 1"),
         (MARK, "Expecting value at line 1, column 1"),
         (b'{"to": "+14155550123",\n "text" "Hi"}', "Expecting ':' delimiter at line 2, column 9"),
+        (b'{"text": "Hi', "Unterminated string starting at line 1, column 10"),
+        (b'{"text": "H\ni"}', "Invalid control character at line 1, column 12"),
         (b'{"text": "caf\xe9"}', "not UTF-8 at byte 14"),
         ('{"text": "Hi"}'.encode("utf-16"), "not UTF-8 at byte 1"),
         (b'{"a": 1, "a": 2}', "a name is twice in one object"),

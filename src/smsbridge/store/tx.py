@@ -947,7 +947,7 @@ class SqlTx:
     ) -> int:
         buckets = [self._look_into(limit, holder, now_ms) for limit in limits]
         wait_ms = max((bucket.at_ms - now_ms for bucket in buckets), default=0)
-        if until_ms is not None and now_ms + wait_ms >= until_ms:
+        if wait_ms and until_ms is not None and now_ms + wait_ms >= until_ms:
             return wait_ms
         for bucket in buckets:
             if wait_ms == 0:

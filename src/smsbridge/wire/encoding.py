@@ -71,7 +71,7 @@ def _why_not(error: ValueError | RecursionError) -> str:
     """Where to look, for whoever wrote it."""
     match error:
         case json.JSONDecodeError():
-            return f"{error.msg} at line {error.lineno}, column {error.colno}"
+            return f"{error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}"
         case UnicodeDecodeError():
             return f"not UTF-8 at byte {error.start + 1}"
         case RecursionError():
