@@ -342,7 +342,7 @@ class Worker:
     def _leave_and_write(self, tx: Tx, job: Job, end: JobEnd) -> bool:
         with tx.savepoint():
             if not self._leave(tx, job, end):
-                self._meter.count("fenced_writes_total", queue=self.queue)
+                tx.afterwards(lambda: self._meter.count("fenced_writes_total", queue=self.queue))
                 return False
             end.write(tx)
         return True
