@@ -119,20 +119,21 @@ export async function end(interaction) {
 export const reactivate = (interaction) =>
   change(interaction, () => api.post(`/interactions/${interaction.id}/reactivate`, {}));
 
+const doneHere = new Set();
+
 export async function markDone(interaction, disposition, note) {
-  const finished = await wrapUps(() =>
-    change(interaction, () => api.post(`/interactions/${interaction.id}/done`, { disposition, note })),
-  );
+  const finished = await wrapUps(async () => {
+    const said = await change(interaction, () => api.post(`/interactions/${interaction.id}/done`, { disposition, note }));
+    if (said) doneHere.add(interaction.id);
+    return said;
+  });
   if (finished) say(`Done: ${disposition || "no disposition"}`);
   return finished;
 }
 
-/** Nothing more is taken once it is done: Done has carried it. */
+/** Nothing is left to take once it was done here: Done has carried it. Where somebody else did it, the bridge says so. */
 export const takeNote = (interaction, what) =>
-  wrapUps(() =>
-    state.interactions.value.get(interaction.id)?.state === "done" ||
-    change(interaction, () => api.patch(`/interactions/${interaction.id}`, what)),
-  );
+  wrapUps(() => doneHere.has(interaction.id) || change(interaction, () => api.patch(`/interactions/${interaction.id}`, what)));
 
 export const assign = (interaction, agent) =>
   change(interaction, () => api.post(`/interactions/${interaction.id}/assign`, { agent: agent && { id: agent.id, name: agent.name ?? "" } }));
