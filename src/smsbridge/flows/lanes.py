@@ -30,11 +30,7 @@ def send_queue(account: str) -> str:
 
 
 def sender_target(number: str) -> str:
-    """What a hold on one of our senders is kept under: its texts lie in the queue of its account."""
-    return f"sender:{number}"
-
-
-def rate_of_sender(number: str) -> str:
+    """What a hold on one of our senders, and its rate, are kept under: its texts lie in the queue of its account."""
     return f"sender:{number}"
 
 

@@ -118,7 +118,7 @@ def cancel(tx: Tx, bridge: Bridge, message_id: str) -> Message:
     if message.status is not Status.QUEUED or any(part.status is not Status.QUEUED for part in parts):
         raise Conflict("not_cancellable", f"This message is {message.status}; only a queued one can be cancelled.")
     tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
-    rates = (lanes.rate_of_sender(message.sender), lanes.rate_of_account(message.account))
+    rates = (lanes.sender_target(message.sender), lanes.rate_of_account(message.account))
     tx.give_back_turns(rates, holder=message.id, now_ms=bridge.now_ms())
     cancelled = [replace(part, status=advance(part.status, Move.CANCEL)) for part in parts]
     for part in cancelled:

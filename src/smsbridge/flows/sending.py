@@ -567,7 +567,7 @@ def _wait_for_rate(tx: Tx, bridge: Bridge, message: Message, part: Part, parts: 
     limits = [
         RateLimit(key=key, interval_ms=math.ceil(1000 / each.rate_per_s), burst=each.burst)
         for key, each in (
-            (lanes.rate_of_sender(message.sender), sender),
+            (lanes.sender_target(message.sender), sender),
             (lanes.rate_of_account(account.name), account),
         )
         if each is not None and each.rate_per_s > 0
