@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,6 +74,15 @@ class PostgresServer:
     def stop(self, how: Literal["fast", "immediate"] = "fast") -> None:
         """`immediate` is as if the machine had been switched off."""
         _run("pg_ctl", "-w", "-D", str(self._data), "-m", how, "stop")
+
+    def wait(self) -> None:
+        """Until it lets somebody in again, after it has ended all sessions by itself."""
+        for _ in range(600):
+            with contextlib.suppress(psycopg.OperationalError):
+                psycopg.connect(self.url).close()
+                return
+            time.sleep(0.05)
+        raise AssertionError("the server does not come back")
 
     def is_running(self) -> bool:
         return (self._data / "postmaster.pid").exists()

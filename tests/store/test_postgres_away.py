@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -168,15 +170,29 @@ async def test_a_server_stopped_hard_under_load_loses_nothing_and_is_found_again
     await until_notified(store)
 
 
+def crash_the_server(server: PostgresServer) -> None:
+    server.stop("immediate")
+    server.start()
+
+
+def crash_one_of_its_processes(server: PostgresServer) -> None:
+    """It ends all others then and begins anew, and keeps its time of start."""
+    with psycopg.connect(server.url) as one, contextlib.suppress(psycopg.OperationalError):
+        os.kill(one.info.backend_pid, signal.SIGKILL)
+        while True:
+            one.execute("SELECT 1")
+    server.wait()
+
+
+@pytest.mark.parametrize("crash", [crash_the_server, crash_one_of_its_processes])
 async def test_a_number_that_is_given_out_again_after_a_crash_is_not_taken_for_ours(
-    store: PostgresStore, server: PostgresServer, url: str
+    store: PostgresStore, server: PostgresServer, url: str, crash: Callable[[PostgresServer], None]
 ) -> None:
     """Nothing of a transaction has to be on the disk before its commit, its number neither."""
 
     def crash_before_commit(tx: Tx) -> None:
         add_one(tx)
-        server.stop("immediate")
-        server.start()
+        crash(server)
         for _ in range(5):
             with psycopg.connect(url) as another:
                 another.execute("SELECT pg_current_xact_id()")

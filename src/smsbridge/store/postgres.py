@@ -57,16 +57,19 @@ somebody an answer within the same time: then it is one connection that it does 
 MOST_TRIES: Final = 30
 _TRIES_OF_A_CLASH: Final = 3
 """A unique key that is still taken the third time is no race but what the caller asked for."""
+_LIFE: Final = (
+    "extract(epoch FROM pg_postmaster_start_time()), extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time())"
+)
+"""Differs between any two lives of a server: where one of its processes crashes, the others end and it begins anew, and
+keeps its time of start but not its statistics. Both may be read by everybody."""
 _BEGIN_WRITE: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL synchronous_commit = 'on'; SET LOCAL statement_timeout = '5s';"
     "SET LOCAL lock_timeout = '3s'; SET LOCAL idle_in_transaction_session_timeout = '8s';"
     # The first by which it can be told that a transaction is one of ours, and so before it has its number (news.py).
     "LOCK TABLE events IN ROW EXCLUSIVE MODE;"
-    "SELECT pg_current_xact_id() || ' ' || extract(epoch FROM pg_postmaster_start_time())"
+    f"SELECT concat_ws(' ', pg_current_xact_id(), {_LIFE})"
 )
-_WHAT_BECAME: Final = (
-    "SELECT pg_xact_status(CAST(%(xid)s AS xid8)), CAST(extract(epoch FROM pg_postmaster_start_time()) AS text)"
-)
+_WHAT_BECAME: Final = f"SELECT pg_xact_status(CAST(%(xid)s AS xid8)), concat_ws(' ', {_LIFE})"
 _BEGIN_READ: Final = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '20s';"
     "SET LOCAL idle_in_transaction_session_timeout = '20s'"
@@ -251,11 +254,11 @@ class PostgresStore:
     def _was_committed(self, begun: str) -> bool:
         """The connection broke while it was asked to commit: only the database knows what became of it.
 
-        `begun` is the number of the transaction, and when the server was started. One that broke down gives a number
-        out again of which nothing was on its disk: what was committed under it since another start may be another's.
+        `begun` is the number of the transaction, and the server's life. One that broke down gives a number out again
+        of which nothing was on its disk: what was committed under it in another life may be another's.
         Raises StoreUnavailable where it cannot say.
         """
-        xid, _, started = begun.partition(" ")
+        xid, _, life = begun.partition(" ")
         asking = Line(self._url, longest_s=LONGEST_WRITE_S)
         self._all_lines.add(asking)
         until = time.monotonic() + TOLD_AFTER_S
@@ -263,7 +266,7 @@ class PostgresStore:
             while time.monotonic() < until:
                 with contextlib.suppress(psycopg.OperationalError):
                     [(status, asked)] = asking.rows(_WHAT_BECAME, {"xid": xid})
-                    if status == "committed" and asked != started:
+                    if status == "committed" and asked != life:
                         break
                     if status != "in progress":  # else the other end has not noticed yet that we have gone
                         return bool(status == "committed")
