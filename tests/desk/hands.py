@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Request, expect
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
 from ports import free_port
@@ -145,24 +145,28 @@ class Desk:
         self.page = page
         self.said: list[str] = []
         self.strayed: list[str] = []
+        self.under_way: set[Request] = set()
         self.is_line_cut = False
         self.is_refused = False
         page.on("console", lambda message: self._hear(message.type, message.text))
         page.on("pageerror", lambda error: self.said.append(f"{error}\n{error.stack}"))
-        page.on("request", lambda request: self._watch(request.url))
+        page.on("request", self._watch)
+        page.on("requestfinished", self.under_way.discard)
+        page.on("requestfailed", self.under_way.discard)
 
     def _hear(self, kind: str, text: str) -> None:
         lost = self.is_line_cut and re.search(
             r"ERR_(CONNECTION|INTERNET|INCOMPLETE|EMPTY|NETWORK)|Failed to load resource", text
         )
-        refused = self.is_refused and re.search(r"status of 4(09|22)", text)  # the browser's own line on an answer
+        refused = self.is_refused and re.search(r"status of 4(04|09|22)", text)  # the browser's own line on an answer
         if kind in {"error", "warning"} and not lost and not refused:
             self.said.append(text)
 
-    def _watch(self, url: str) -> None:
-        parts = urlsplit(url)
+    def _watch(self, request: Request) -> None:
+        self.under_way.add(request)
+        parts = urlsplit(request.url)
         if parts.scheme not in {"data", "blob"} and parts.hostname != "127.0.0.1":
-            self.strayed.append(url)
+            self.strayed.append(request.url)
 
     async def sign_in(self, agent_id: str) -> None:
         await self.page.goto(f"{self.office.url}/desk")
@@ -276,6 +280,8 @@ class Desk:
 async def see_all_well(desks: Sequence[Desk]) -> None:
     """What holds at the end of every story."""
     for desk in desks:
+        under_way = [request.url for request in desk.under_way]
+        print(f"{desk.page.url} waits for {under_way}, said {desk.said}")  # noqa: T201 - a failure shows it
         assert desk.said == []
         assert desk.strayed == []
 

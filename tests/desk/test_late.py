@@ -120,6 +120,25 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await expect(desk.row(FIRST)).to_be_visible()
     await expect(desk.message("Only a question")).to_be_visible()
 
+    # what is refused meanwhile is asked again: half a desk is not shown as if it were all
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=500, json={"title": "Internal error", "status": 500})
+
+    await page.route("**/v1/senders", refuse, times=1)
+    async with desk.being_refused(500):
+        await page.reload()
+    await desk.settle()
+    await expect(desk.message("Only a question")).to_be_visible()
+
+    # what was never there stops nothing
+    desk.is_refused = True
+    await desk.visit("communication", "con_nobody")
+    async with page.expect_response(re.compile("con_nobody/transcript")) as asked:
+        await page.reload()
+    assert (await asked.value).status == 404
+    await desk.visit("desk")
+    await desk.settle()
+
 
 async def test_a_late_answer_to_fewer_letters_is_not_shown(office: Office, sign_in: SignIn) -> None:
     for number, text in ((FIRST, "an apple"), (SECOND, "an apricot")):

@@ -61,22 +61,20 @@ export function setReady(ready, reason = "") {
 export const setAutoAnswer = (auto_answer) =>
   attempt(() => saveStatus(() => ({ ready: state.isReady.value, auto_answer })));
 
-/** Acts that go out one at a time: two in quick succession could overtake each other, and the older one would hold. */
-function inTurn() {
-  let last = Promise.resolve();
-  return (work) => {
-    const done = last.then(work);
-    last = done.catch(() => {}); // whoever asked for it is told
-    return done;
-  };
-}
+const under = new Map();
 
-const statuses = inTurn();
-const wrapUps = inTurn();
+/** Acts on one thing go out one at a time: two in quick succession could overtake each other, and the older one would hold. */
+function inTurn(id, work) {
+  const done = (under.get(id) ?? Promise.resolve()).then(work);
+  const over = done.catch(() => {}); // whoever asked for it is told
+  under.set(id, over);
+  over.then(() => under.get(id) === over && under.delete(id));
+  return done;
+}
 
 function saveStatus(write) {
   const agent = state.session.value?.agent;
-  return statuses(async () => {
+  return inTurn("status", async () => {
     if (!agent || state.me.value !== agent.id) return; // signed out meanwhile: it is not meant for whoever came in
     const said = await api.put(`/agents/${encodeURIComponent(agent.id)}/status`, { ...write(), name: agent.name });
     state.merge(state.agents, [[said.id, { ...state.agents.value.get(said.id), ...said }]]);
@@ -122,7 +120,7 @@ export const reactivate = (interaction) =>
 const doneHere = new Set();
 
 export async function markDone(interaction, disposition, note) {
-  const finished = await wrapUps(async () => {
+  const finished = await inTurn(interaction.id, async () => {
     const said = await change(interaction, () => api.post(`/interactions/${interaction.id}/done`, { disposition, note }));
     if (said) doneHere.add(interaction.id);
     return said;
@@ -133,7 +131,7 @@ export async function markDone(interaction, disposition, note) {
 
 /** Nothing is left to take once it was done here: Done has carried it. Where somebody else did it, the bridge says so. */
 export const takeNote = (interaction, what) =>
-  wrapUps(() => doneHere.has(interaction.id) || change(interaction, () => api.patch(`/interactions/${interaction.id}`, what)));
+  inTurn(interaction.id, () => doneHere.has(interaction.id) || change(interaction, () => api.patch(`/interactions/${interaction.id}`, what)));
 
 export const assign = (interaction, agent) =>
   change(interaction, () => api.post(`/interactions/${interaction.id}/assign`, { agent: agent && { id: agent.id, name: agent.name ?? "" } }));

@@ -232,7 +232,14 @@ export async function refreshTranscripts() {
   const shown = state.transcripts.value.get(contactId);
   state.transcripts.value = new Map(shown?.entries.length ? [[contactId, shown]] : []);
   if (!contactId) return;
-  if (!state.transcripts.value.size) return openTranscript(contactId);
+  try {
+    await (shown?.entries.length ? renewTranscript(contactId) : openTranscript(contactId));
+  } catch (problem) {
+    if (problem.status !== 404) throw problem; // there is no such contact, or not any more: nothing to bring up to date
+  }
+}
+
+async function renewTranscript(contactId) {
   const page = await api.get(`/contacts/${contactId}/transcript`, { limit: PAGE });
   const now = state.transcripts.value.get(contactId);
   if (!now) return; // signed out meanwhile

@@ -120,6 +120,9 @@ async function catchUp() {
     await loads.refreshTranscripts();
     isBehind = false;
     state.reloads.value += 1;
+  } catch (problem) {
+    // half of it is not shown as if it were all: a refusal comes from something in between or passes, and it is asked again
+    throw problem instanceof api.Problem && problem.status !== 401 ? new api.LineDown() : problem;
   } finally {
     const told = held;
     held = null;
