@@ -35,14 +35,17 @@ DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(() 
 @asynccontextmanager
 async def _late(page: Page, what: str, method: str = "GET") -> AsyncIterator[asyncio.Queue[Route]]:
     """What is asked in the block, in the order of asking. It reaches the bridge at the end of the block, in that order;
-    the block is over when the page has drawn what came of it."""
+    the block is over when the page has drawn what came of it.
+
+    The page stays in our hands afterwards: Chromium let go of while it passes an answer on has lost that answer.
+    """
     asked: asyncio.Queue[Route] = asyncio.Queue()
     held: list[Route] = []
     is_over = False
 
     async def hold(route: Route) -> None:
         if is_over or route.request.method != method:
-            await route.continue_()
+            await route.fallback()
         else:
             held.append(route)
             await asked.put(route)
@@ -53,7 +56,6 @@ async def _late(page: Page, what: str, method: str = "GET") -> AsyncIterator[asy
     for route in held:
         async with page.expect_request_finished(lambda request, late=route.request: request == late):  # type: ignore[misc]
             await route.continue_()
-    await page.unroute(re.compile(what))
     await page.evaluate(DRAWN)
 
 
