@@ -151,8 +151,8 @@ class Desk:
         page.on("console", lambda message: self._hear(message.type, message.text))
         page.on("pageerror", lambda error: self.said.append(f"{error}\n{error.stack}"))
         page.on("request", self._watch)
-        page.on("requestfinished", self.under_way.discard)
-        page.on("requestfailed", self.under_way.discard)
+        page.on("requestfinished", self._see_over)
+        page.on("requestfailed", self._see_over)
 
     def _hear(self, kind: str, text: str) -> None:
         lost = self.is_line_cut and re.search(
@@ -161,6 +161,9 @@ class Desk:
         refused = self.is_refused and re.search(r"status of 4(04|09|22)", text)  # the browser's own line on an answer
         if kind in {"error", "warning"} and not lost and not refused:
             self.said.append(text)
+
+    def _see_over(self, request: Request) -> None:
+        self.under_way.discard(request)
 
     def _watch(self, request: Request) -> None:
         self.under_way.add(request)
