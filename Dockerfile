@@ -6,7 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/smsbridge
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
-RUN /opt/smsbridge/bin/pip install --no-cache-dir --no-compile '.[speed]'
+RUN /opt/smsbridge/bin/pip install --no-cache-dir --no-compile '.[speed,postgres]'
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="smsbridge" \

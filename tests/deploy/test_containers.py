@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from smsbridge.cli import main
+from smsbridge.config.settings import Server
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
@@ -92,6 +95,46 @@ def test_compose_locks_the_bridge_in(name: str) -> None:
     text = (ROOT / name).read_text("utf-8")
     for line in ("read_only: true", "cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]', "init: true"):
         assert line in text
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    """What config/kubernetes.yaml makes, by its kind."""
+    made = yaml.safe_load_all((ROOT / "config/kubernetes.yaml").read_text("utf-8"))
+    return {each["kind"]: each for each in made}
+
+
+def test_a_pod_is_what_the_image_is(manifest: dict[str, Any]) -> None:
+    pod = manifest["StatefulSet"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert instruction("USER") == f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}"
+    assert [f"{port['containerPort']}" for port in container["ports"]] == [instruction("EXPOSE")]
+    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    claimed = {each["metadata"]["name"] for each in manifest["StatefulSet"]["spec"]["volumeClaimTemplates"]}
+    assert claimed == {"data"}
+    assert mounted["data"] == instruction("VOLUME")
+    command = json.loads(instruction("CMD"))
+    assert command[-1] == f"{mounted['configuration']}/{next(iter(manifest['ConfigMap']['data']))}"
+    assert pod["terminationGracePeriodSeconds"] * 1000 > 2 * Server().grace
+
+
+def test_a_pod_is_asked_what_the_bridge_answers(manifest: dict[str, Any]) -> None:
+    (container,) = manifest["StatefulSet"]["spec"]["template"]["spec"]["containers"]
+    asked = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    assert asked == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+
+
+def test_a_pod_lacks_only_what_is_the_operators_own(
+    manifest: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in manifest["Secret"]["stringData"].items():
+        assert value == ""
+        monkeypatch.setenv(name, "0123456789abcdef0123456789abcdef")
+    filled = manifest["ConfigMap"]["data"]["smsbridge.toml"]
+    filled = filled.replace('"AC..."', f'"AC{"0" * 32}"').replace('"+1..."', '"+14155550123"')
+    (tmp_path / "smsbridge.toml").write_text(filled)
+    checked = CliRunner().invoke(main, ["check-config", "--offline", str(tmp_path / "smsbridge.toml")])
+    assert checked.exit_code == 0, checked.output
 
 
 def test_the_proxy_keeps_the_operators_urls_inside() -> None:
