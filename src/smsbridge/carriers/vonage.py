@@ -459,6 +459,8 @@ class Vonage(Carrier):
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Vonage answered HTTP {response.status}", evidence=evidence)
         meaning = CODES.get(evidence.code, NO_MEANING)
+        if response.status == 429 and meaning.cause is Cause.UNKNOWN:
+            meaning = CODES["http:429"]  # a "Rate Limit Hit" comes as 1010 too, by which a field would be missing
         if meaning.retry:
             return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
         slug = text_at(answer, "type").rpartition("#")[2]
