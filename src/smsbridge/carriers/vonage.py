@@ -339,6 +339,16 @@ _SLUGS: Final[Mapping[str, Cause]] = MappingProxyType(
     }
 )
 _BY_HTTP_STATUS: Final[Mapping[int, Cause]] = MappingProxyType({402: Cause.BALANCE, 403: Cause.AUTH})
+# What a problem that no code tells more of names in its `invalid_parameters`: `{"name": "to", "reason": "..."}`.
+_BY_PARAMETER: Final[Mapping[str, Cause]] = MappingProxyType(
+    {
+        "to": Cause.INVALID_NUMBER,
+        "from": Cause.SENDER_NOT_OURS,
+        "text": Cause.CONTENT_REJECTED,
+        "image": Cause.MEDIA_REJECTED,
+        "content": Cause.MEDIA_REJECTED,
+    }
+)
 
 _METHODS: Final = ("md5hash", "md5", "sha1", "sha256", "sha512")
 _MEDIA_KINDS: Final = ("image", "audio", "video", "vcard", "file")
@@ -451,11 +461,7 @@ class Vonage(Carrier):
         identifier = _read_id(answer, "message_uuid")
         if response.ok and identifier:
             return Accepted(carrier_message_id=identifier, evidence=Evidence(http_status=response.status))
-        evidence = _evidence(
-            _code_of_problem(answer, response.status),
-            _words(answer, "detail") or _words(answer, "title"),
-            response.status,
-        )
+        evidence = _evidence(_code_of_problem(answer, response.status), _say(answer), response.status)
         if not 400 <= response.status < 500 or response.status == 408:
             return Uncertain(reason=f"Vonage answered HTTP {response.status}", evidence=evidence)
         meaning = CODES.get(evidence.code, NO_MEANING)
@@ -464,10 +470,10 @@ class Vonage(Carrier):
         if meaning.retry:
             return RetryLater(cause=meaning.cause, after_s=read_retry_after_s(response.headers), evidence=evidence)
         slug = text_at(answer, "type").rpartition("#")[2]
-        cause = _SLUGS.get(slug) or _BY_HTTP_STATUS.get(response.status)
-        return Rejected(
-            cause=cause if cause and evidence.code in ("", "http:401") else meaning.cause, evidence=evidence
-        )
+        told = _SLUGS.get(slug) or _BY_HTTP_STATUS.get(response.status) if evidence.code in ("", "http:401") else None
+        if meaning.cause is Cause.UNKNOWN:
+            told = told or _cause_of_parameters(answer)
+        return Rejected(cause=told or meaning.cause, evidence=evidence)
 
     # -- Media -------------------------------------------------------------------------------------------------------
 
@@ -841,6 +847,19 @@ def _read_sms_answer(parts: Sequence[Any], http_status: int) -> SendOutcome:
         wait = re.search(r"wait \[ ?([0-9]{1,7}) ?\]", text)
         return RetryLater(cause=meaning.cause, after_s=int(wait[1]) / 1000 if wait else None, evidence=evidence)
     return Rejected(cause=meaning.cause, evidence=evidence)
+
+
+def _say(answer: Mapping[str, Any]) -> str:
+    """What was wrong, in Vonage's words."""
+    named = [f"{_words(each, 'name')}: {_words(each, 'reason')}" for each in list_at(answer, "invalid_parameters")]
+    said = _words(answer, "detail") or _words(answer, "title")
+    return "; ".join(filter(None, (each.rstrip(": ") for each in (said, *named))))
+
+
+def _cause_of_parameters(answer: Mapping[str, Any]) -> Cause | None:
+    """The first parameter at fault that tells something; `image.url` is one of `image`."""
+    named = [text_at(each, "name").partition(".")[0] for each in list_at(answer, "invalid_parameters")]
+    return next((_BY_PARAMETER[name] for name in named if name in _BY_PARAMETER), None)
 
 
 def _code_of_problem(problem: object, http_status: int | None) -> str:
