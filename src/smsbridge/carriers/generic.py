@@ -25,12 +25,22 @@ from smsbridge.domain.events import CarrierEvent, Ignored, InboundMessage, Recei
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
 from smsbridge.domain.status import FAILURES, Status
-from smsbridge.wire.encoding import Unreadable, read_form, read_json, read_object, word_at, write_form, write_json
+from smsbridge.wire.encoding import (
+    Unreadable,
+    read_form,
+    read_json,
+    read_multipart,
+    read_object,
+    word_at,
+    write_form,
+    write_json,
+)
 from smsbridge.wire.http import Headers, Request, Response
 from smsbridge.wire.signing import base64_text, basic_authorization, hmac_digest, is_one_of, sha256_hex
 from smsbridge.wire.times import read_retry_after_s
 
 FORM: Final = "application/x-www-form-urlencoded"
+MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
 
 # What HTTP itself says (RFC 9110, RFC 6585), for an answer whose own code is not in `causes`.
@@ -438,6 +448,8 @@ def _read_body(request: Request, charset: str) -> Any:
         return read_json(request.body if charset == _UTF_8 else request.body.decode(charset, "replace").encode())
     if request.content_type in (FORM, ""):
         return _read_form(request.body, charset)
+    if request.content_type == MULTIPART:
+        return _read_multipart(request, charset)
     raise Unreadable("neither a form nor JSON")
 
 
@@ -468,6 +480,16 @@ def _read_form(form: bytes, charset: str) -> dict[str, str]:
 
 
 _BEYOND_ASCII: Final = re.compile(rb"%[89A-Fa-f][0-9A-Fa-f]|[\x80-\xff]")
+
+
+def _read_multipart(request: Request, charset: str) -> dict[str, str]:
+    """What curl makes of PHP's arrays, and relays of fields that might be files."""
+    pairs = read_multipart(request.headers.get("Content-Type"), request.body)
+    try:
+        errors = "strict" if charset == _UTF_8 else "replace"
+        return {name: value.decode(charset, errors) for name, value in reversed(pairs)}
+    except UnicodeDecodeError:
+        raise Unreadable("not a readable form: not UTF-8") from None
 
 
 def _query_of(request: Request) -> str:

@@ -1,8 +1,9 @@
-"""Reading and writing the three body formats carriers use: forms, JSON and (answers only) XML text."""
+"""Reading and writing the body formats carriers use: forms, of either kind, and JSON."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -45,6 +46,41 @@ def read_form(body: bytes | str) -> tuple[tuple[str, str], ...]:
         )
     except UnicodeError:
         raise Unreadable("not a readable form: not UTF-8") from None
+
+
+def read_multipart(content_type: str, body: bytes) -> tuple[tuple[str, bytes], ...]:
+    """The fields of a `multipart/form-data` body (RFC 7578), in its order. Of a file the value is its name."""
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise Unreadable("not a readable form: its parts have no boundary")
+    _, *parts = (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode())
+    if not parts or not parts.pop().startswith(b"--"):
+        raise Unreadable("not a readable form: its last part is cut off")
+    if len(parts) > MAX_FORM_FIELDS:
+        raise Unreadable(f"not a readable form: more than {MAX_FORM_FIELDS} fields")
+    return tuple(_read_part(part) for part in parts)
+
+
+def _read_part(part: bytes) -> tuple[str, bytes]:
+    head, _, value = part.partition(b"\r\n\r\n")
+    name, filename = _NAME.search(head), _FILENAME.search(head)
+    if name is None:
+        raise Unreadable("not a readable form: a part has no name")
+    return _said(name), value if filename is None else _said(filename).encode()
+
+
+def _said(found: re.Match[bytes]) -> str:
+    return (found[1] or found[2] or b"").decode("utf-8", "replace")
+
+
+def _parameter(name: str) -> re.Pattern[bytes]:
+    written = rf"""^content-disposition:[^\r\n]*; *{name}=(?:"([^"\r\n]*)"|([^\s;"]+))"""
+    return re.compile(written.encode(), re.IGNORECASE | re.MULTILINE)
+
+
+_NAME: Final = _parameter("name")
+_FILENAME: Final = _parameter("filename")
+_BOUNDARY: Final = re.compile(r"""; *boundary=(?:"([ !#-~]{1,200})"|([!#-:<-~]{1,200}))""", re.IGNORECASE)
 
 
 def write_form(pairs: Iterable[tuple[str, str]]) -> bytes:
