@@ -24,6 +24,7 @@ from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import CarrierEvent, Ignored, InboundMessage, Receipt, Unrecognized
 from smsbridge.domain.message import OutboundPart
 from smsbridge.domain.outcome import Accepted, Evidence, Rejected, RetryLater, SendOutcome, Uncertain
+from smsbridge.domain.phone import read_number
 from smsbridge.domain.status import FAILURES, Status
 from smsbridge.wire.encoding import (
     Unreadable,
@@ -241,6 +242,8 @@ class Generic(Carrier):
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
     """By the carrier's word in lower case; None: of no interest."""
     causes: Mapping[str, Cause] = field(default_factory=dict)
+    country: str = ""
+    """ISO 3166: where the numbers of its texts are dialled as they are written; empty: they have their country code."""
     charset: str = _UTF_8
     acknowledgement: str = ""
     webhook: str = field(default="", repr=False)
@@ -401,6 +404,7 @@ class Generic(Carrier):
         carrier_id, sender, to, text = (_word(scopes, self.texts.get(name)) for name in ("id", "from", "to", "text"))
         if not (carrier_id and sender and to):
             return Unrecognized(reason="no_id_or_number")
+        sender, to = _with_country_code(sender, self.country), _with_country_code(to, self.country)
         attached = self.texts.get("media")
         media = _at(scopes[0], attached) if isinstance(attached, str) else None
         return InboundMessage(
@@ -494,6 +498,19 @@ def _read_multipart(request: Request, charset: str) -> dict[str, str]:
 
 def _query_of(request: Request) -> str:
     return request.url.partition("#")[0].partition("?")[2]
+
+
+def _with_country_code(number: str, country: str) -> str:
+    """As it was, if it is none of that country's: a name, or as short as a short code."""
+    if not country or len(number) <= _LONGEST_SHORT_CODE:
+        return number
+    try:
+        return read_number(number.strip(), country)
+    except ValueError:
+        return number
+
+
+_LONGEST_SHORT_CODE: Final = 6
 
 
 def _count(media: object) -> int:
@@ -738,6 +755,17 @@ def _read_statuses_to_retry(value: object) -> tuple[int, ...]:
     return tuple(value)
 
 
+def _read_country(value: object) -> str:
+    try:
+        read_number(_A_NUMBER, value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError("is no country of ISO 3166; give two capital letters, like US") from None
+    return str(value)
+
+
+_A_NUMBER: Final = "+442079460018"
+
+
 def _read_tolerance(value: object) -> int:
     if type(value) is not int or not 1 <= value <= 86_400:
         raise ValueError("is out of range; give whole seconds from 1 to 86400")
@@ -813,6 +841,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         **{f"receipts.{name}": _read_path for name in _TABLES["receipts"]},
         "statuses": _read_statuses,
         "causes": _read_causes,
+        "country": _read_country,
         "charset": _one_of(*CHARSETS),
         "acknowledgement": _read_line,
     }
