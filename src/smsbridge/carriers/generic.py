@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from string import Formatter, printable
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self, cast
@@ -229,8 +230,8 @@ class Generic(Carrier):
     webhook_secret_secondary: str = field(default="", repr=False)
     signature: Signature | None = None
     """None: the secret stands in the URL, as `key`."""
-    events: str = ""
-    """The path of the list where a request holds several; empty: the whole request is one, or is the list."""
+    events: tuple[str, ...] = ()
+    """The paths of the lists where a request holds several; empty: the whole request is one, or is the list."""
     kind: str = ""
     """The path of the word that tells texts and receipts apart; empty: a request to `.../receipt` is a receipt."""
     text_kinds: tuple[str, ...] = ()
@@ -290,12 +291,13 @@ class Generic(Carrier):
     def read_webhook(self, request: Request) -> Sequence[CarrierEvent]:
         around = _read_body(request, self.charset)
         query = _read_query(request, self.charset) if self._covers_url else {}
-        listed = _at(around, self.events) if self.events else around
-        if self.events and not isinstance(listed, list):
+        lists = [at for path in self.events if isinstance(at := _at(around, path), list)]
+        if not self.events:
+            lists = [around if isinstance(around, list) else [around]]
+        if not lists:
             return [Unrecognized(reason="no_list_of_events")]
-        items = listed if isinstance(listed, list) else [listed]
         is_receipt = request.url.partition("?")[0] == f"{self.webhook}/receipt"
-        read = [self._read_event(item, around, query, is_receipt=is_receipt) for item in items]
+        read = [self._read_event(item, around, query, is_receipt=is_receipt) for item in chain(*lists)]
         return read or [Ignored(reason="no_events")]
 
     def acknowledge(self, events: Sequence[CarrierEvent]) -> Response:  # noqa: ARG002 -- always the same
@@ -664,8 +666,13 @@ def _read_path(value: object) -> str:
 
 def _read_path_of_id(value: object) -> Path:
     """Several, where a carrier gives a text no id of its own."""
+    paths = _read_paths(value)
+    return paths if len(paths) > 1 else paths[0]
+
+
+def _read_paths(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
-        return _read_path(value)
+        return (_read_path(value),)
     if not 1 < len(value) <= _MAX_PATHS:
         raise ValueError(f'is no list of 2 to {_MAX_PATHS} paths; like ["sender", "timestamp"], or one path alone')
     return tuple(_read_path(each) for each in value)
@@ -832,7 +839,7 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "webhook_secret": read_secret,
         "webhook_secret_secondary": read_secret,
         **{f"signature.{name}": _SIGNATURE_READERS[name] for name in _TABLES["signature"]},
-        "events": _read_path,
+        "events": _read_paths,
         "kind": _read_path,
         "text_kinds": _read_words,
         "receipt_kinds": _read_words,
