@@ -362,6 +362,9 @@ for Java lists them."""
 _TARGETS: Final = "PinpointSMSVoiceV2."
 """Before the name of the operation."""
 _JSON: Final = "application/x-amz-json-1.0"
+_BY_EVENTBRIDGE: Final = "aws.sms-voice"
+"""The source of an event that a rule of EventBridge's sent to the topic, with the event itself in its `detail`:
+https://docs.aws.amazon.com/sms-voice/latest/userguide/monitor-event-bridge.html"""
 _REF: Final = "ref"
 """Our reference in the `Context` of a send, which its events repeat."""
 _MIN_TIME_TO_LIVE_S: Final = 5
@@ -640,6 +643,8 @@ def _names_of(certificate: x509.Certificate) -> Iterator[str]:
 
 def _read_notification(envelope: Mapping[str, Any]) -> CarrierEvent:
     fields = read_json(text_at(envelope, "Message").encode("utf-8", "surrogatepass"))
+    if text_at(fields, "source") == _BY_EVENTBRIDGE:
+        fields = value_at(fields, "detail")
     if text_at(fields, "eventType"):
         return _read_event(fields)
     if text_at(fields, "originationNumber") and text_at(fields, "destinationNumber"):
