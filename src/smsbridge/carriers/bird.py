@@ -509,7 +509,8 @@ def _shown(request: Request) -> str:
 def _fields(request: Request) -> _Fields:
     """The parameters of a form, a query or a JSON object, a name in small letters with all its values.
 
-    What pages call `mediaUrls` and `createdDatetime` has come as `mediaURLs` and `CreatedDatetime`:
+    What pages call `mediaUrls` and `createdDatetime` has come as `mediaURLs` and `CreatedDatetime`, and a report has
+    `price[amount]`, so that `mediaUrls[0]` and `mediaUrls[]` are looked for too:
     https://github.com/nyaruka/courier/blob/main/handlers/messagebird/handler_test.go
     """
     pairs: Sequence[tuple[str, object]]
@@ -526,7 +527,7 @@ def _fields(request: Request) -> _Fields:
         pairs = read_form(request.body)
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
-        fields.setdefault(name.lower(), []).append(word_at(value))
+        fields.setdefault(name.lower().partition("[")[0], []).append(word_at(value))
     return fields
 
 
