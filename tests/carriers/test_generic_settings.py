@@ -157,6 +157,19 @@ def test_an_id_that_is_made_tells_nothing_of_what_it_is_made_of_and_cannot_be_ma
     assert id_of("14155550142", "half a \ud83d") != id_of("14155550142", "half a \ude00")
 
 
+@pytest.mark.parametrize("prefix", ["", "SHA256="])
+def test_hexadecimal_digits_may_be_large(prefix: str) -> None:
+    """.NET writes them so."""
+    adapter = build(signature={"header": "X-Sig", "prefix": prefix} if prefix else {"header": "X-Sig"})
+    signature = hmac.new(SECRET.encode(), b"{}", hashlib.sha256).hexdigest()
+    for written in (signature, signature.upper()):
+        headers = Headers({"X-Sig": prefix + written})
+        adapter.verify(Request(method="POST", url=HOOK, headers=headers, body=b"{}"), 0)
+    with pytest.raises(BadSignature):
+        headers = Headers({"X-Sig": prefix + signature[:-1].upper()})
+        adapter.verify(Request(method="POST", url=HOOK, headers=headers, body=b"{}"), 0)
+
+
 @pytest.mark.parametrize(("now_s", "taken"), [(1_790_000_300, True), (1_790_000_301, False), (1_789_999_699, False)])
 @pytest.mark.parametrize("written", ["1790000000", "1790000000000"])
 def test_a_signature_holds_for_a_while(now_s: int, taken: bool, written: str) -> None:

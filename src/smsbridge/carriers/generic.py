@@ -282,6 +282,8 @@ class Generic(Carrier):
             raise BadSignature("The request has no body, and the signature covers nothing else.")
         timestamp = self._read_timestamp(self.signature, request, now_ms)
         written = [self.signature.write(secret, request.url, request.body, timestamp) for secret in secrets]
+        if self.signature.encoding == "hex":  # some write its letters large
+            given, written = given.lower(), [each.lower() for each in written]
         if not is_one_of(given, written):
             raise BadSignature(
                 f"{self.signature.header} does not fit the request and any of {len(secrets)} secrets.",

@@ -656,7 +656,7 @@ class Infobip(Carrier):
     def _is_signed(self, given: str, body: bytes, secret: str) -> bool:
         """In either spelling: Infobip does not say which one it writes."""
         digest = hmac_digest(_HASHES[self.webhook_hmac_algorithm], secret.encode(), body)
-        return same_text(given, digest.hex()) or same_text(given, base64_text(digest))
+        return same_text(given.lower(), digest.hex()) or same_text(given, base64_text(digest))
 
     def _status(self, result: object) -> Status:
         status = value_at(result, "status")
