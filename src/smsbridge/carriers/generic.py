@@ -134,21 +134,24 @@ def _escape_in_header(value: str) -> str:
     return quote(value, safe=printable[:-5])
 
 
-def _at(value: Any, path: str) -> Any:
-    """What lies at the end of a path: names, and numbers in lists. None where there is nothing.
+def _at(value: Any, path: str, nowhere: object = None) -> Any:
+    """What lies at the end of a path: names, and numbers in lists. `nowhere` where there is nothing, not even a null.
 
     A form may have a name with a dot in it, so the whole path is tried as a name first.
     """
     if isinstance(value, Mapping) and path in value:
         return value[path]
     for step in path.split("."):
-        if isinstance(value, Mapping):
-            value = value.get(step)
+        if isinstance(value, Mapping) and step in value:
+            value = value[step]
         elif isinstance(value, list) and re.fullmatch(r"[0-9]{1,4}", step) and int(step) < len(value):
             value = value[int(step)]
         else:
-            return None
+            return nowhere
     return value
+
+
+_NOWHERE: Final = object()
 
 
 Path = str | tuple[str, ...]
@@ -156,7 +159,7 @@ Path = str | tuple[str, ...]
 
 
 def _word(scopes: Sequence[Any], path: Path | None) -> str:
-    """The text, whole number or yes (`true`) at a path, in the first of the places that has one.
+    """The text, number or yes (`true`) at a path, in the first of the places that has one.
 
     Of several paths it is a digest of their words, for they may be a number and a text; empty if one of them is.
     """
@@ -164,10 +167,23 @@ def _word(scopes: Sequence[Any], path: Path | None) -> str:
         words = [_word(scopes, each).encode("utf-8", "surrogatepass") for each in path]
         return sha256_hex(b"".join([b"%d:%b," % (len(word), word) for word in words]))[:_ID_CHARS] if all(words) else ""
     for scope in scopes if path else ():
-        found = _at(scope, path or "")
-        if word := str(found).lower() if isinstance(found, bool) else word_at({"": found}, ""):
+        if word := _as_word(_at(scope, path or "")):
             return word
     return ""
+
+
+def _as_word(found: object) -> str:
+    """PHP may make numbers of all that looks like one: of `3.50` too, and of a phone number `1.4155550142e10`."""
+    match found:
+        case bool():
+            return str(found).lower()
+        case float():
+            return str(int(found)) if found.is_integer() and abs(found) < _EXACT else str(found)
+        case _:
+            return word_at({"": found}, "")
+
+
+_EXACT: Final = 2.0**53
 
 
 # -- Signatures ------------------------------------------------------------------------------------------------------
@@ -410,13 +426,12 @@ class Generic(Carrier):
             return Unrecognized(reason="no_id_or_number")
         sender, to = _with_country_code(sender, self.country), _with_country_code(to, self.country)
         attached = self.texts.get("media")
-        media = _at(scopes[0], attached) if isinstance(attached, str) else None
+        media_missing = _count(_at(scopes[0], attached)) if isinstance(attached, str) else 0
+        said = (_at(scope, str(self.texts["text"]), _NOWHERE) for scope in scopes)
+        if not (text or media_missing) and not any(each in ("", None) for each in said):
+            return Unrecognized(reason="no_text")  # an empty one is there and empty; else the path may be wrong
         return InboundMessage(
-            carrier_message_id=carrier_id,
-            from_number=sender,
-            to_number=to,
-            text=text,
-            media_missing=_count(media),
+            carrier_message_id=carrier_id, from_number=sender, to_number=to, text=text, media_missing=media_missing
         )
 
     def _read_receipt(self, scopes: tuple[Any, ...]) -> CarrierEvent:
