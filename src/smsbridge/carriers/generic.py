@@ -32,7 +32,6 @@ from smsbridge.wire.encoding import (
     read_form,
     read_json,
     read_multipart,
-    read_object,
     word_at,
     write_form,
     write_json,
@@ -348,7 +347,7 @@ class Generic(Carrier):
 
     def read_send(self, response: Response) -> SendOutcome:
         """By the carrier's own code before the HTTP status. What says neither yes nor no is uncertain."""
-        answer = read_object(response.body)
+        answer = _read_answer(response.body)
         word, code, ok, detail = (_word((answer,), self.answer.get(name)) for name in ("id", "code", "ok", "detail"))
         detail = detail or ("" if answer else response.body[:_MAX_EVIDENCE_CHARS].decode("utf-8", "replace"))
         evidence = Evidence(code=code[:64], text=detail[:_MAX_EVIDENCE_CHARS], http_status=response.status)
@@ -457,6 +456,14 @@ class Generic(Carrier):
 
 
 _DIGITS_OF_SECONDS: Final = 11
+
+
+def _read_answer(body: bytes) -> Any:
+    """Its JSON, which may be a list; an empty table for anything else, such as the page of a gateway in between."""
+    try:
+        return read_json(body)
+    except Unreadable:
+        return {}
 
 
 def _read_body(request: Request, charset: str) -> Any:
