@@ -349,7 +349,7 @@ class Generic(Carrier):
         """By the carrier's own code before the HTTP status. What says neither yes nor no is uncertain."""
         answer = _read_answer(response.body)
         word, code, ok, detail = (_word((answer,), self.answer.get(name)) for name in ("id", "code", "ok", "detail"))
-        detail = detail or ("" if answer else response.body[:_MAX_EVIDENCE_CHARS].decode("utf-8", "replace"))
+        detail = detail or ("" if _LIKE_JSON.match(response.body) else _shown(response.body))
         evidence = Evidence(code=code[:64], text=detail[:_MAX_EVIDENCE_CHARS], http_status=response.status)
         after_s = read_retry_after_s(response.headers)
         cause = self.causes.get(code)
@@ -459,11 +459,21 @@ _DIGITS_OF_SECONDS: Final = 11
 
 
 def _read_answer(body: bytes) -> Any:
-    """Its JSON, which may be a list; an empty table for anything else, such as the page of a gateway in between."""
+    """The table or list in it, or the words of a plain text. The page of a gateway in between has none of either."""
     try:
-        return read_json(body)
+        answer = read_json(body)
     except Unreadable:
-        return {}
+        answer = None
+    if isinstance(answer, (Mapping, list)) or body.lstrip().startswith(b"<"):
+        return answer
+    return [word for word in _BETWEEN_WORDS.split(_shown(body)) if word]
+
+
+_BETWEEN_WORDS: Final = re.compile(r"[\s,;:|=]+")
+
+
+def _shown(body: bytes) -> str:
+    return body[:_MAX_EVIDENCE_CHARS].decode("utf-8", "replace")
 
 
 def _read_body(request: Request, charset: str) -> Any:
