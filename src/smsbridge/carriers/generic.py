@@ -252,7 +252,7 @@ class Generic(Carrier):
     text_kinds: tuple[str, ...] = ()
     receipt_kinds: tuple[str, ...] = ()
     texts: Mapping[str, Path]
-    """Paths: `id`, `from`, `to`, `text`, `media`. Only an id may be made of several."""
+    """Paths: `id`, `from`, `to`, `text`, `media`. An id may be made of several, and `media` be at several."""
     receipts: Mapping[str, str] = field(default_factory=dict)
     """Paths: `id`, `ref`, `status`, `code`, `detail`."""
     statuses: Mapping[str, Status | None] = field(default_factory=dict)
@@ -424,8 +424,9 @@ class Generic(Carrier):
         if not (carrier_id and sender and to):
             return Unrecognized(reason="no_id_or_number")
         sender, to = _with_country_code(sender, self.country), _with_country_code(to, self.country)
-        attached = self.texts.get("media")
-        media_missing = _count(_at(scopes[0], attached)) if isinstance(attached, str) else 0
+        attached = self.texts.get("media", ())
+        paths = (attached,) if isinstance(attached, str) else attached
+        media_missing = min(sum(_count(_at(scopes[0], path)) for path in paths), _MAX_MEDIA_COUNTED)
         said = (_at(scope, str(self.texts["text"]), _NOWHERE) for scope in scopes)
         if not (text or media_missing) and not any(each in ("", None) for each in said):
             return Unrecognized(reason="no_text")  # an empty one is there and empty; else the path may be wrong
@@ -698,8 +699,7 @@ def _read_path(value: object) -> str:
     return value
 
 
-def _read_path_of_id(value: object) -> Path:
-    """Several, where a carrier gives a text no id of its own."""
+def _read_one_or_several(value: object) -> Path:
     paths = _read_paths(value)
     return paths if len(paths) > 1 else paths[0]
 
@@ -878,7 +878,8 @@ _READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         "text_kinds": _read_words,
         "receipt_kinds": _read_words,
         **{f"texts.{name}": _read_path for name in _TABLES["texts"]},
-        "texts.id": _read_path_of_id,
+        "texts.id": _read_one_or_several,
+        "texts.media": _read_one_or_several,
         **{f"receipts.{name}": _read_path for name in _TABLES["receipts"]},
         "statuses": _read_statuses,
         "causes": _read_causes,
