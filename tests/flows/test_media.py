@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from fakes import ANN, OUR_NUMBER, World
+from fakes import ANN, OUR_NUMBER, World, ok
 from smsbridge.contracts.bridge import Policy
-from smsbridge.contracts.network import FetchFailed
+from smsbridge.contracts.network import FetchFailed, ImagingUnavailable, PictureFacts
 from smsbridge.domain.cause import Cause
-from smsbridge.domain.errors import CannotSend, Invalid
+from smsbridge.domain.errors import CannotSend, Invalid, Unavailable
 from smsbridge.domain.message import Attachment, AttachmentProblem, AttachmentState, NoticeKind
 from smsbridge.domain.status import Status
-from smsbridge.flows import media, outbound
+from smsbridge.flows import contacts, media, outbound, upkeep
 from smsbridge.flows.outbound import MediaItem
 from smsbridge.outbox.worker import CRASHES_ALLOWED
 
@@ -39,6 +39,17 @@ def told(world: World) -> list[dict[str, Any]]:
 
 def states(event: dict[str, Any]) -> list[str]:
     return [attachment["state"] for attachment in event["data"]["attachments"]]
+
+
+def files(folder: Path) -> int:
+    """How many lie where media is kept, scratch files among them."""
+    return sum(file.is_file() for file in (folder / "media").rglob("*")) - 1  # and the lock
+
+
+async def look_after(world: World, after_ms: int) -> None:
+    world.clock.now += after_ms
+    await world.write(lambda tx: upkeep.ensure_upkeep(tx, world.bridge))
+    await world.run_due()
 
 
 # --- in
@@ -327,3 +338,76 @@ async def test_a_disk_that_takes_nothing_is_waited_for(world: World, outbound_to
     await world.run_due()
     assert [each.state for each in await attachments(world)] == [AttachmentState.STORED]
     assert await world.notices() == []
+
+
+class DownImaging:
+    """Pictures cannot be decoded just now."""
+
+    async def read_picture(self, file: Path, content_type: str) -> PictureFacts | None:
+        raise ImagingUnavailable("no decoder")
+
+    async def shrink(self, file: Path, content_type: str, max_bytes: int) -> bytes | None:
+        raise ImagingUnavailable("no decoder")
+
+
+async def test_a_file_that_cannot_be_judged_just_now_leaves_none_behind(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(world.bridge.imaging), "read_picture", DownImaging.read_picture)
+    world.network.files = {A: PNG, B: PNG}
+    await world.text("Look", media=[A])
+    await world.send("Look", media=(MediaItem(url=B),))
+    with pytest.raises(Unavailable):
+        await uploaded(world, PNG)
+    for _ in range(3):
+        await world.run_due()
+        world.clock.now += 60_000
+    assert files(folder) == 0
+
+
+async def test_a_picture_that_comes_while_the_person_is_erased_goes_as_well(world: World, folder: Path) -> None:
+    world.network.files = {A: PNG, B: PROGRAM, C: JPEG}
+    await world.text("Look", media=[A, B])
+    await world.send("And you", media=(MediaItem(url=C),))
+    under_way = [claimed for _ in range(3) if (claimed := await world.claim()) is not None]
+    assert [job.kind for job, _ in under_way] == ["fetch_media", "fetch_media", "prepare_media"]
+    (message, _) = await world.messages()
+    await contacts.erase(world.bridge, message.contact_id)
+    before = await world.store.read(lambda tx: len(tx.list_notices()))
+    for job, work in under_way:
+        await world.finish(job, work)
+    await look_after(world, 0)
+    assert files(folder) == 0
+    assert await world.store.read(lambda tx: len(tx.list_notices())) == before, "nobody is left to send it again"
+
+
+async def test_of_a_picture_that_was_scaled_down_only_the_small_one_stays(world: World, folder: Path) -> None:
+    url = "https://agents.example/picture"
+    world.network.files = {url: PNG + b"x" * 2_000}
+    await world.send("Look", media=(MediaItem(url=url),))
+    await world.run_due()
+    (kept,) = await attachments(world)
+    assert kept.size_bytes <= 1_000
+    world.network.answer = lambda _request: ok({"status": "delivered"})
+    await look_after(world, upkeep.UNUSED_MS + 1)
+    assert files(folder) == 2, "it, and its thumbnail"
+    assert world.bridge.blobs.path(kept.sha256) is not None
+
+
+async def test_what_was_had_of_several_files_is_not_fetched_again_and_is_the_persons(
+    world: World, folder: Path
+) -> None:
+    world.network.files = {A: PNG}
+    message = await world.send("Look", media=(MediaItem(url=A), MediaItem(url=B)))
+    await world.run_due()
+    world.network.files = {B: FetchFailed(reason="HTTP 410", permanent=True, status=410)}
+    world.clock.now += 5_000
+    await world.run_due()
+    (first, second) = await attachments(world)
+    assert (first.state, second.state) == (AttachmentState.STORED, AttachmentState.REJECTED)
+    world.network.files = {B: JPEG}
+    await world.write(lambda tx: outbound.retry(tx, world.bridge, message.id))
+    await world.run_due()
+    assert len(world.sent()[0]["media"]) == 2
+    await contacts.erase(world.bridge, message.contact_id)
+    assert files(folder) == 0

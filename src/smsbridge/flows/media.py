@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,7 +98,6 @@ async def fetch(bridge: Bridge, fetching: Fetching) -> JobEnd:
     try:
         stored = await _keep(bridge, attachment, scratch, got)
     except (ImagingUnavailable, OSError) as error:
-        await bridge.blobs.drop_scratch(scratch)
         return _fetch_stalled(bridge, fetching, error)
     if isinstance(stored, AttachmentProblem):
         return _rejected(bridge, fetching, stored, "judged by its bytes")
@@ -175,13 +174,12 @@ def _reject(
     rejected = replace(attachment, state=AttachmentState.REJECTED, problem=problem)
     _settle(tx, bridge, rejected, seq)
     interaction = tx.interaction(message.interaction_id)
-    if interaction is None:
+    if interaction is None or tx.attachment(attachment.id) is None:  # erased meanwhile: nobody can send it again
         return
-    inbound = message.direction is Direction.INBOUND
     raise_notice(
         tx,
         bridge,
-        NoticeKind.ATTACHMENT_PROBLEM if inbound else NoticeKind.ATTACHMENT_REFUSED,
+        NoticeKind.ATTACHMENT_PROBLEM,
         Cause.MEDIA_REJECTED,
         interaction,
         key=attachment_notice_key(rejected),
@@ -194,7 +192,7 @@ def _reject(
 
 def _settle(tx: Tx, bridge: Bridge, attachment: Attachment, seq: str) -> None:
     """The attachment is here, or never will be. The last one of a held message lets it go on its way."""
-    tx.update_attachment(attachment)
+    _save(tx, bridge, attachment)
     message = tx.message(attachment.message_id or "")
     if message is None:
         return
@@ -205,6 +203,30 @@ def _settle(tx: Tx, bridge: Bridge, attachment: Attachment, seq: str) -> None:
         tx.update_message(replace(message, held_for_media=False))
         tx.expedite(lanes.deliver_lane(desktop, message.conversation_id), f"{desktop}:{seq}", bridge.now_ms())
     tell_of_message(tx, bridge, EventType.MESSAGE_UPDATED, message, desktop, desktop_waits=message.held_for_media)
+
+
+def _save(tx: Tx, bridge: Bridge, attachment: Attachment) -> bool:
+    """False when the person was erased meanwhile: then its bytes go with the next upkeep."""
+    if tx.attachment(attachment.id) is not None:
+        tx.update_attachment(attachment)
+        return True
+    _abandon(tx, bridge, attachment)
+    return False
+
+
+def _abandon(tx: Tx, bridge: Bridge, attachment: Attachment, *, at_ms: int = 0) -> None:
+    """Its bytes are kept and no message has them: they go as an upload does that no message took since `at_ms`."""
+    if attachment.sha256:
+        tx.insert_attachment(
+            Attachment(
+                id=AttachmentId(bridge.ids.new("att_")),
+                direction=attachment.direction,
+                state=AttachmentState.STORED,
+                sha256=attachment.sha256,
+                thumbnail_sha256=attachment.thumbnail_sha256,
+                created_at_ms=at_ms,
+            )
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,18 +252,33 @@ def begin_prepare(bridge: Bridge) -> Callable[[Tx, Job], Preparing | JobEnd]:
 
 async def prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
     """Fetches what was given by address, then scales pictures down until the carrier's limit holds for all together."""
+    ready: list[Attachment] = []
     try:
-        return await _prepare(bridge, preparing)
+        end = await _prepare(bridge, preparing, ready)
     except (ImagingUnavailable, OSError) as error:
         reason, due_at_ms = _reason_of(error), _after_stall(bridge, preparing.job)
         if due_at_ms is None:
-            return _not_prepared(bridge, preparing, preparing.attachments[0], AttachmentProblem.UNREADABLE, reason)
-        return Later(due_at_ms=due_at_ms, facts={"outcome": "stalled", "reason": reason})
+            at_fault = (*preparing.attachments[len(ready) :], *ready)[0]
+            end = _not_prepared(bridge, preparing, at_fault, AttachmentProblem.UNREADABLE, reason)
+        else:
+            end = Later(due_at_ms=due_at_ms, facts={"outcome": "stalled", "reason": reason})
+    return _saving(end, bridge, ready)
 
 
-async def _prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
+def _saving(end: JobEnd, bridge: Bridge, ready: Sequence[Attachment]) -> JobEnd:
+    """The same end, which also writes down what is here by now: it is fetched once, and is erased with the person."""
+
+    def write(tx: Tx) -> None:
+        for attachment in ready:
+            _save(tx, bridge, attachment)
+        end.write(tx)
+
+    return replace(end, write=write)
+
+
+async def _prepare(bridge: Bridge, preparing: Preparing, ready: list[Attachment]) -> JobEnd:
+    """Puts into `ready` what is here and can go, in the order of the attachments."""
     abilities = preparing.account.adapter.abilities
-    ready: list[Attachment] = []
     for attachment in preparing.attachments:
         if attachment.state is AttachmentState.PENDING:
             got = await _fetch_from_agent(bridge, attachment, timeout_s=_PREPARE_S / len(preparing.attachments))
@@ -272,7 +309,7 @@ async def _prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
         return _not_prepared(
             bridge, preparing, largest, AttachmentProblem.TOO_LARGE, "too large for the carrier, even scaled down"
         )
-    return Done(write=lambda tx: _let_go(tx, bridge, preparing.message, fitted), facts={"outcome": "prepared"})
+    return Done(write=lambda tx: _let_go(tx, bridge, preparing.message, ready, fitted), facts={"outcome": "prepared"})
 
 
 async def _fetch_from_agent(
@@ -328,9 +365,12 @@ async def _fit(bridge: Bridge, attachments: list[Attachment], max_bytes: int) ->
     return fitted if sum(each.size_bytes for each in fitted) <= max_bytes else None
 
 
-def _let_go(tx: Tx, bridge: Bridge, message: Message, attachments: list[Attachment]) -> None:
-    for attachment in attachments:
-        tx.update_attachment(attachment)
+def _let_go(
+    tx: Tx, bridge: Bridge, message: Message, originals: Sequence[Attachment], fitted: Sequence[Attachment]
+) -> None:
+    for original, attachment in zip(originals, fitted, strict=True):
+        if attachment.sha256 != original.sha256 and _save(tx, bridge, attachment):
+            _abandon(tx, bridge, original, at_ms=bridge.now_ms())
     _release_send(tx, bridge, message)
 
 
@@ -343,7 +383,6 @@ def _not_prepared(
 ) -> JobEnd:
     """The send job finds an attachment that is not stored and fails the message; its notice says which and why."""
     bridge.meter.count("media_rejected_total", reason=problem)
-
     return Done(
         write=lambda tx: _refuse(tx, bridge, preparing.message, attachment, problem, reason),
         facts={"outcome": "rejected", "reason": reason},
@@ -353,7 +392,7 @@ def _not_prepared(
 def _refuse(
     tx: Tx, bridge: Bridge, message: Message, attachment: Attachment, problem: AttachmentProblem, reason: str
 ) -> None:
-    tx.update_attachment(replace(attachment, state=AttachmentState.REJECTED, problem=problem, reason=reason))
+    _save(tx, bridge, replace(attachment, state=AttachmentState.REJECTED, problem=problem, reason=reason))
     _release_send(tx, bridge, message)
 
 
@@ -394,7 +433,6 @@ async def take_upload(
     try:
         kept = await _keep(bridge, attachment, file, got)
     except ImagingUnavailable as error:
-        await bridge.blobs.drop_scratch(file)
         raise Unavailable("Pictures cannot be read right now.", retry_after_s=30) from error
     if isinstance(kept, AttachmentProblem):
         detail = _UPLOAD_PROBLEMS[kept]
@@ -404,19 +442,26 @@ async def take_upload(
 
 
 async def _keep(bridge: Bridge, attachment: Attachment, scratch: Path, got: Fetched) -> Attachment | AttachmentProblem:
-    """Judges a whole scratch file by its bytes, and keeps it with a thumbnail or discards it."""
-    if got.size_bytes == 0:
+    """Judges a whole scratch file by its bytes, and keeps it with a thumbnail; the scratch file goes in any case.
+
+    Raises ImagingUnavailable or OSError.
+    """
+    try:
+        return await _judge(bridge, attachment, scratch, got)
+    finally:
         await bridge.blobs.drop_scratch(scratch)
+
+
+async def _judge(bridge: Bridge, attachment: Attachment, scratch: Path, got: Fetched) -> Attachment | AttachmentProblem:
+    if got.size_bytes == 0:
         return AttachmentProblem.UNREADABLE
     content_type = sniff_type(await bridge.blobs.read_head(scratch, SNIFF_BYTES))
     if content_type is None or content_type not in TAKEN_TYPES:
-        await bridge.blobs.drop_scratch(scratch)
         return AttachmentProblem.TYPE_NOT_TAKEN
     thumbnail_sha256 = ""
     if is_picture(content_type):
         facts = await bridge.imaging.read_picture(scratch, content_type)
         if facts is None:
-            await bridge.blobs.drop_scratch(scratch)
             return AttachmentProblem.UNREADABLE
         thumbnail_sha256 = await bridge.blobs.put(facts.thumbnail)
     await bridge.blobs.keep(scratch, got.sha256)
