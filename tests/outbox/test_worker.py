@@ -1,6 +1,7 @@
 """The outbox at work, on a real store: order in a lane, crashes, stops, lost leases, a store that fails."""
 
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -180,6 +181,53 @@ async def test_a_job_that_keeps_crashing_is_given_up_and_its_lane_goes_on(shop: 
         await shop.until(lambda: "good" in shop.ended)
     assert await shop.letters() == ["bad"]
     assert await shop.store.read(lambda tx: tx.meta("given_up")) == "bad"
+
+
+class RunsAgain:
+    """The real store, in which every transaction is overtaken once: it is run, taken back, and run again."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.subscribe = store.subscribe
+
+    async def write(self, work: Callable[[Tx], Any]) -> Any:
+        def overtaken_once(tx: Tx) -> Any:
+            with contextlib.suppress(LookupError), tx.savepoint():
+                work(tx)
+                raise LookupError
+            return work(tx)
+
+        return await self._store.write(overtaken_once)
+
+
+@pytest.mark.parametrize("where", ["begin", "write", "give_up"])
+async def test_a_crash_in_a_transaction_that_is_run_again_is_told_once(shop: Shop, where: str) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def end_badly(job: Job) -> JobEnd:
+        return Done(write=bug)
+
+    if where == "begin":
+        shop.begin = bug  # type: ignore[method-assign, assignment]
+    if where == "give_up":
+        shop.give_up = bug  # type: ignore[method-assign]
+    shop.perform = end_badly
+    await shop.put("bad")
+    crashes = CRASHES_ALLOWED if where == "give_up" else 1
+    with capture_logs() as logs:
+        async with shop.open(store=RunsAgain(shop.store)):
+            for number in range(1, crashes + 1):
+                await shop.until(
+                    lambda number=number: shop.meter.counts.get(("job_crashes_total", "kind"), 0) >= number
+                )
+                if number < crashes:
+                    shop.clock.now += 5_000
+                    await shop.store.write(lambda tx: tx.release_brake("q"))  # which wakes the worker
+    lines = [line for line in logs if line["event"] == "job.crashed"]
+    expected = crashes + (where == "give_up")  # which crashes as well
+    assert (len(lines), shop.meter.counts["job_crashes_total", "kind"]) == (expected, expected)
+    assert {str(line["exc_info"]) for line in lines} == {"a bug"}
 
 
 async def test_a_crash_after_many_ordinary_retries_is_the_first_crash(shop: Shop) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -224,8 +225,9 @@ class Worker:
                 work = kind.begin(tx, job)
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - one job's bug must not stop the others
-            work = self._crashed(job)
+        except Exception as error:  # noqa: BLE001 - one job's bug must not stop the others
+            tx.afterwards(partial(self._tell_of_crash, job, error))
+            work = self._after_crash(job)
         if isinstance(work, (Done, Later, Buried)):
             self._end(tx, job, work)
             if job.is_probe:
@@ -261,14 +263,15 @@ class Worker:
         except StoreUnavailable as error:
             facts = {"outcome": "stalled", "reason": str(error)}
             return Later(due_at_ms=self._clock.now_ms() + 1_000, counts=False, facts=facts)
-        except TimeoutError:
+        except TimeoutError as error:
             took_s = (self._clock.monotonic_ms() - started_ms) / 1000
             if took_s > LONGEST_ATTEMPT_S + _FROZEN_S:
                 # Cut off long after its time: it was not the job that hung, but all of us.
                 return Later(due_at_ms=self._clock.now_ms(), counts=False, facts={"outcome": "frozen"})
-            return self._crashed(claimed.job)
-        except Exception:  # noqa: BLE001 - one job's bug must not stop the others
-            return self._crashed(claimed.job)
+            self._tell_of_crash(claimed.job, error)
+        except Exception as error:  # noqa: BLE001 - one job's bug must not stop the others
+            self._tell_of_crash(claimed.job, error)
+        return self._after_crash(claimed.job)
 
     def _age_ms(self, claimed_at_ms: int) -> int:
         return self._clock.since_boot_ms() - claimed_at_ms
@@ -284,11 +287,13 @@ class Worker:
             facts={"outcome": "frozen"},
         )
 
-    def _crashed(self, job: Job) -> JobEnd:
+    def _tell_of_crash(self, job: Job, error: Exception) -> None:
+        self._log.error("job.crashed", kind=job.kind, job=job.id, exc_info=error)
+        self._meter.count("job_crashes_total", kind=job.kind)
+
+    def _after_crash(self, job: Job) -> JobEnd:
         """It is tried again, since its effect may have happened and only its next beginning can tell; one that keeps
         crashing is kept and shown, and its lane goes on."""
-        self._log.exception("job.crashed", kind=job.kind, job=job.id)
-        self._meter.count("job_crashes_total", kind=job.kind)
         crashes = job.crashes + 1
         if crashes < CRASHES_ALLOWED:
             return Later(due_at_ms=self._clock.now_ms() + _AFTER_CRASH_MS, crashes=crashes)
@@ -329,14 +334,15 @@ class Worker:
             return self._leave_and_write(tx, job, end)
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - as in _perform
-            crashed = self._crashed(job)
+        except Exception as error:  # noqa: BLE001 - as in _perform
+            tx.afterwards(partial(self._tell_of_crash, job, error))
+            crashed = self._after_crash(job)
         try:
             return self._leave_and_write(tx, job, crashed)
         except StoreUnavailable:
             raise
-        except Exception:  # noqa: BLE001 - even giving it up has a bug: then it is among the dead letters at least
-            self._log.exception("job.crashed", kind=job.kind, job=job.id)
+        except Exception as error:  # noqa: BLE001 - even giving it up has a bug: then it is a dead letter at least
+            tx.afterwards(partial(self._tell_of_crash, job, error))
             return self._leave(tx, job, crashed)
 
     def _leave_and_write(self, tx: Tx, job: Job, end: JobEnd) -> bool:
