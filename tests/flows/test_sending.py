@@ -602,6 +602,18 @@ async def test_texts_that_are_taken_back_hold_up_nobody(make_world: MakeWorld) -
     assert await status(world, new.id) is Status.SENT
 
 
+async def test_a_text_that_an_opt_out_ended_leaves_its_turn_to_others(make_world: MakeWorld) -> None:
+    world = make_world(rate_per_s=1)
+    await world.send(to=ANN)
+    long = await world.send("word " * 100, to=BOB)
+    await world.run_due()
+    await world.text("STOP", sender=BOB)
+    world.clock.now += 1_000
+    await world.run_due()
+    assert await status(world, long.id) is Status.FAILED
+    assert world.sent()[-1]["text"] == world.bridge.policy.stop_confirmation, "its four segments hold up nobody"
+
+
 async def test_a_turn_that_would_come_too_late_is_not_waited_for(make_world: MakeWorld) -> None:
     world = make_world(rate_per_s=0.0001)
     await world.send(to=BOB)

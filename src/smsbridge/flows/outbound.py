@@ -118,12 +118,17 @@ def cancel(tx: Tx, bridge: Bridge, message_id: str) -> Message:
     if message.status is not Status.QUEUED or any(part.status is not Status.QUEUED for part in parts):
         raise Conflict("not_cancellable", f"This message is {message.status}; only a queued one can be cancelled.")
     tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
-    rates = (lanes.sender_target(message.sender), lanes.rate_of_account(message.account))
-    tx.give_back_turns(rates, holder=message.id, now_ms=bridge.now_ms())
+    give_back_turns(tx, bridge, message)
     cancelled = [replace(part, status=advance(part.status, Move.CANCEL)) for part in parts]
     for part in cancelled:
         tx.update_part(message.id, part)
     return _restate(tx, bridge, message, cancelled)
+
+
+def give_back_turns(tx: Tx, bridge: Bridge, message: Message) -> None:
+    """Of a text that will not go: what waits behind it, or comes new, need not wait for it."""
+    rates = (lanes.sender_target(message.sender), lanes.rate_of_account(message.account))
+    tx.give_back_turns(rates, holder=message.id, now_ms=bridge.now_ms())
 
 
 def retry(tx: Tx, bridge: Bridge, message_id: str, *, agent: Agent | None = None) -> Message | CannotSend:

@@ -40,7 +40,14 @@ from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of,
 from smsbridge.flows.causes import note_code
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
-from smsbridge.flows.outbound import STOP_CONFIRMATION, SYSTEM_REASON, resend, send_the_rest, settle_elsewhere
+from smsbridge.flows.outbound import (
+    STOP_CONFIRMATION,
+    SYSTEM_REASON,
+    give_back_turns,
+    resend,
+    send_the_rest,
+    settle_elsewhere,
+)
 from smsbridge.flows.receipts import Report, after_report, apply_report, settle_message, write_part_ref
 from smsbridge.flows.rerouting import reroute, second_account
 from smsbridge.flows.restored import is_from_before_restore, is_sending_paused
@@ -257,6 +264,7 @@ def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected
         if after is not before:
             tx.update_part(message.id, after)
     note_code(tx, bridge, message.account, outcome.evidence)
+    give_back_turns(tx, bridge, message)
     settled = settle_message(tx, bridge, current, told)
     send_the_rest(tx, bridge, settled, told)
 
