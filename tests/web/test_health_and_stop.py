@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
+import resource
 import socket
 import stat
 from dataclasses import replace
@@ -13,13 +16,15 @@ import aiohttp
 import pytest
 
 from fakes import ANN, OUR_NUMBER, World
+from smsbridge.cli.run import explained
+from smsbridge.cli.shared import Unreachable
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.spool import Spooled
 from smsbridge.contracts.store import StoreUnavailable
 from smsbridge.domain.brake import NO_BRAKE, Brake
 from smsbridge.flows.upkeep import ensure_upkeep
 from smsbridge.store.spool import FileSpool
-from smsbridge.web.server import Limits
+from smsbridge.web.server import CannotListen, Limits
 from smsbridge.wire.probe import PROBE_PATH, write_probe_answer
 from web.running import running
 
@@ -258,3 +263,21 @@ async def test_the_socket_of_the_commands_is_for_one_user_alone(world: World, tm
         ):
             assert response.status == 200
     assert not path.exists()
+
+
+async def test_where_no_file_is_left_the_address_is_not_blamed(world: World) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with pytest.raises(CannotListen) as told:
+        async with running(world) as edge:
+            next_one = os.dup(0)
+            os.close(next_one)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, limits[1]))
+            try:
+                await edge.server.listen(host="127.0.0.1", port=0)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert told.value.errno == errno.EMFILE
+    with pytest.raises(Unreachable) as explanation, explained("", folder="data_dir", port="server.port"):
+        raise told.value
+    assert "LimitNOFILE" in str(explanation.value)
+    assert "server.host" not in str(explanation.value)

@@ -80,6 +80,8 @@ def _explain(error: BaseException, store_url: str, folder: str, port: str) -> St
             return Unreachable(f"{error} Stop what listens there, or choose another one with {port}.")
         case CannotListen(errno=errno.EACCES):
             return Unreachable(f"{error} Ports below 1024 are for root: choose a higher one with {port}.")
+        case CannotListen(errno=errno.EMFILE | errno.ENFILE):
+            return Unreachable(f"{error} Let the process have more: LimitNOFILE in its service, ulimit -n in a shell.")
         case CannotListen():
             return Unreachable(f"{error} It has to be an address of this computer: server.host.")
         case OSError(filename=str() as name):

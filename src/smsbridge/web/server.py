@@ -198,6 +198,7 @@ class Listener:
         """Raises CannotListen."""
         loop = asyncio.get_running_loop()
         try:
+            socket.socket().close()  # where no file is left asyncio listens on nothing, and says nothing
             self._server = await loop.create_server(self._connect, host, port, backlog=BACKLOG)
         except OSError as error:
             raise CannotListen(f"{host}:{port}", error) from error
