@@ -186,7 +186,6 @@ def _reject(
         message=message,
         attachment=rejected,
         reason=reason,
-        limit=f"{bridge.policy.media_max_bytes // 1_048_576} MB",
     )
 
 

@@ -34,9 +34,6 @@ def raise_notice(
     attachment: Attachment | None = None,
     evidence: Evidence = NO_EVIDENCE,
     reason: str = "",
-    limit: str = "",
-    until_ms: int | None = None,
-    sender: str = "",
     said_by: str = "",
 ) -> Notice | None:
     """None when a notice with this `key` was raised before: the same failure is told once.
@@ -44,6 +41,7 @@ def raise_notice(
     `said_by` is whose words the evidence is, where that is not the carrier account.
     """
     account = said_by or (message.account if message else interaction.account)
+    until_ms = message.give_up_at_ms if message else None
     words = write_notice(
         kind,
         cause,
@@ -51,13 +49,13 @@ def raise_notice(
         language=bridge.policy.language,
         problem=attachment.problem if attachment else None,
         contact=interaction.contact_number,
-        sender=sender or interaction.sender,
+        sender=interaction.sender,
         carrier=account,
         code=evidence.code,
         carrier_text=evidence.text,
         reason=reason or (attachment.reason if attachment else ""),
         filename=attachment.filename if attachment else "",
-        limit=limit,
+        limit=f"{bridge.policy.media_max_bytes // 1_048_576} MB" if kind is NoticeKind.ATTACHMENT_PROBLEM else "",
         until="" if until_ms is None else f"{datetime.fromtimestamp(until_ms / 1000, UTC):%H:%M} UTC",
     )
     notice = Notice(

@@ -245,7 +245,6 @@ def _tell_of_failure(
         message=message,
         attachment=_attachment_at_fault(tx, message),
         evidence=at_fault.evidence if at_fault else NO_EVIDENCE,
-        sender=message.sender,
     )
 
 

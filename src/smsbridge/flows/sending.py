@@ -528,7 +528,7 @@ def _release(tx: Tx, bridge: Bridge, message_id: MessageId, note: Callable[[Part
 
 
 def tell_of_delay(
-    tx: Tx, bridge: Bridge, message: Message, cause: Cause, due_at_ms: int, evidence: Evidence | None = None
+    tx: Tx, bridge: Bridge, message: Message, cause: Cause, due_at_ms: int, evidence: Evidence = NO_EVIDENCE
 ) -> None:
     """Once for each message, and only when the agent would otherwise wonder."""
     if due_at_ms - message.created_at_ms < bridge.policy.delayed_notice_after_ms:
@@ -543,8 +543,7 @@ def tell_of_delay(
             interaction,
             key=f"delayed:{message.id}",
             message=message,
-            evidence=evidence or Evidence(),
-            until_ms=message.give_up_at_ms,
+            evidence=evidence,
         )
 
 
