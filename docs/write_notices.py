@@ -62,9 +62,9 @@ def write_page() -> str:
         "|---|---|---|---|",
     ]
     for cause in Cause:
-        final, waiting = notice_for(cause), notice_for(cause, waiting=True)
+        waiting = f"`{NoticeKind.DELAYED}`" if (NoticeKind.DELAYED, cause) in ENGLISH.texts else ""
         later = "a second notice" if adds_to_unknown(cause) else ""
-        lines.append(f"| `{cause}` | `{final}` | {f'`{waiting}`' if waiting is not final else ''} | {later} |")
+        lines.append(f"| `{cause}` | `{notice_for(cause)}` | {waiting} | {later} |")
     return "\n".join(lines) + "\n"
 
 

@@ -79,17 +79,24 @@ def write_notice(
     )
 
 
-def notice_for(cause: Cause, *, waiting: bool = False) -> NoticeKind:
-    """The notice that a send with this cause raises. `waiting`: it will be tried again, nothing is lost yet."""
+def notice_for(cause: Cause) -> NoticeKind:
+    """The notice that a text raises which ended with this cause."""
     match cause:
         case Cause.SENDER_NOT_OURS | Cause.SENDER_NOT_SMS_CAPABLE | Cause.SENDER_NOT_REGISTERED | Cause.SENDER_MISMATCH:
             return NoticeKind.WRONG_SENDER_NUMBER
         case Cause.INVALID_NUMBER | Cause.NOT_MOBILE:
             return NoticeKind.NOT_SMS_CAPABLE
-        case Cause.UNREACHABLE | Cause.EXPIRED | Cause.BLOCKED | Cause.FILTERED | Cause.UNKNOWN:
+        case (
+            Cause.UNREACHABLE
+            | Cause.EXPIRED
+            | Cause.BLOCKED
+            | Cause.FILTERED
+            | Cause.RATE_LIMITED
+            | Cause.QUEUE_FULL
+            | Cause.CARRIER_OUTAGE
+            | Cause.UNKNOWN
+        ):
             return NoticeKind.UNDELIVERED
-        case Cause.RATE_LIMITED | Cause.QUEUE_FULL | Cause.CARRIER_OUTAGE:
-            return NoticeKind.DELAYED if waiting else NoticeKind.UNDELIVERED
         case Cause.OPTED_OUT:
             return NoticeKind.OPTED_OUT
         case Cause.CONTENT_REJECTED:

@@ -27,14 +27,6 @@ MAX_ADDRESS_CHARS: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SenderOfText:
-    """Who a text came from. `can_reply` is False for names (`INFO`) and for addresses of other channels."""
-
-    number: Number
-    can_reply: bool
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class NumberFacts:
     """What the numbering plan says. `type` is one of mobile, landline, landline_or_mobile, toll_free, voip, premium,
     shared_cost, personal, pager, uan, voicemail, unknown; `region` is ISO 3166 (`GB`), `001` for no country, or empty.
@@ -71,7 +63,7 @@ def read_number(text: str, region: str | None = None) -> Number:
 
 
 @lru_cache(maxsize=4096)
-def read_sender_of_text(text: str) -> SenderOfText:
+def read_sender_of_text(text: str) -> Number:
     """Who an inbound text is from, as the carrier wrote it. Never raises: a text is never lost for its sender.
 
     Some carriers leave the plus out: nine digits and more are an international number, three to eight a short code,
@@ -81,15 +73,15 @@ def read_sender_of_text(text: str) -> SenderOfText:
     shown = clean_text(text).strip()
     compact = _compact(shown[:MAX_ADDRESS_CHARS])
     if _SHORT_CODE.fullmatch(compact):
-        return SenderOfText(number=Number(compact), can_reply=True)
+        return Number(compact)
     if _DIALLABLE.fullmatch(compact):
         with_plus = "+" + compact.removeprefix("+")
         try:
-            return SenderOfText(number=read_number(with_plus), can_reply=True)
+            return read_number(with_plus)
         except ValueError:
             # The carrier knows better than the plan; a number that nobody can dial at all is refused when we answer.
-            return SenderOfText(number=Number(with_plus), can_reply=True)
-    return SenderOfText(number=Number(shown[:MAX_ADDRESS_CHARS] or "unknown"), can_reply=False)
+            return Number(with_plus)
+    return Number(shown[:MAX_ADDRESS_CHARS] or "unknown")
 
 
 @lru_cache(maxsize=1024)

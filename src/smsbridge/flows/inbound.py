@@ -408,7 +408,7 @@ def _thread_of(tx: Tx, event: InboundMessage | Withheld) -> Thread | None:
 
 
 def _number_of(event: InboundMessage | Withheld) -> Number:
-    return read_sender_of_text(clean_text(event.from_number)).number
+    return read_sender_of_text(clean_text(event.from_number))
 
 
 def _goes_on(thread: Thread | None) -> bool:
@@ -624,7 +624,7 @@ def _tell_of_doubtful_start(tx: Tx, bridge: Bridge, interaction: Interaction, sa
 
 def _accept_opt_out(tx: Tx, bridge: Bridge, account: Account, event: OptOut) -> tuple[Arrived, str]:
     """A carrier's word apart from any text. Without an interaction there is nobody to tell, but it is honoured."""
-    number = read_sender_of_text(clean_text(event.contact_number)).number
+    number = read_sender_of_text(clean_text(event.contact_number))
     sender = _our_sender(event.sender)
     thread = tx.thread(number, sender)
     wanted = event.kind is OptOutKind.STOP
