@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from smsbridge.contracts.desktop import Delivery, DesktopAbilities
 from smsbridge.contracts.disk import Room
 from smsbridge.contracts.jobs import Buried, Done, Job, JobEnd, Later
 from smsbridge.contracts.network import Fetched, FetchFailed, PictureFacts
-from smsbridge.contracts.store import Store, Tx
+from smsbridge.contracts.store import Arrived, Store, Tx
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import BadSignature
 from smsbridge.domain.events import (
@@ -532,6 +533,11 @@ class World:
             case Buried():
                 assert tx.bury_job(job, end.reason, self.clock.now_ms())
         end.write(tx)
+
+    async def arrivals(self) -> Counter[tuple[str, Arrived]]:
+        """The recorded outcomes, by account."""
+        kept = await self.store.read(lambda tx: tx.list_arrivals(limit=10_000))
+        return Counter((each.account, each.outcome) for each in kept)
 
     async def entries(self, number: str = ANN) -> list[TranscriptEntry]:
         def read(tx: Tx) -> list[TranscriptEntry]:

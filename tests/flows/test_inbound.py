@@ -220,7 +220,7 @@ async def test_the_sum_of_outcomes_is_the_number_of_events(world: World) -> None
     ]
     reports = await asyncio.gather(*requests)
     told = Counter(outcome for report in reports for outcome, _ in report.outcomes)
-    counted = await world.store.read(lambda tx: tx.count_arrivals())
+    counted = await world.arrivals()
     assert told == {outcome: count for (_account, outcome), count in counted.items()}
     assert told[Arrived.STORED] == 7
     assert told[Arrived.REFUSED] == 8  # one for each request, since nobody has read what is in it

@@ -80,7 +80,7 @@ async def test_one_that_was_kept_after_all_is_a_duplicate(world: World, store: S
     store.away = False
     await take_up_spooled(world.bridge)
     assert await texts(world) == ["Hello"]
-    counted = await world.store.read(lambda tx: tx.count_arrivals())
+    counted = await world.arrivals()
     assert counted == {("plain", Arrived.STORED): 1, ("plain", Arrived.DUPLICATE): 1}
 
 

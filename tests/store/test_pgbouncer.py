@@ -115,7 +115,7 @@ async def test_reads_and_writes_of_every_thread_get_along_with_fewer_connections
     one: PostgresStore, other: PostgresStore
 ) -> None:
     works = [store.write(add_one) for store in (one, other) for _ in range(30)]
-    works += [store.read(lambda tx: tx.list_daemons()) for store in (one, other) for _ in range(30)]
+    works += [store.read(lambda tx: tx.brakes()) for store in (one, other) for _ in range(30)]
     async with asyncio.timeout(60):
         await asyncio.gather(*works)
 

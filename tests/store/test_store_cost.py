@@ -18,13 +18,11 @@ from store import made
 from store.made import ANN, NOW, SENDER
 
 READS_A_TABLE: Final = {
-    "count_arrivals": "a whole sum",
     "erase_kept_answers": "a person is erased seldom, and nothing may be missed",
     "list_agent_statuses": "as many rows as agents",
     "forget_silent": "as many rows as daemons",
     "list_unknown_codes": "at most 500 for each account",
     "silent_daemons": "as many rows as daemons",
-    "list_daemons": "as many rows as daemons",
     "release_silent": "when a daemon has died",
     "list_agents": "as many rows as agents",
     "list_api_keys": "as many rows as keys",

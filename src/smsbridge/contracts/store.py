@@ -597,10 +597,6 @@ class JobsTx(Protocol):
         """
         ...
 
-    def list_daemons(self) -> dict[str, int]:
-        """Those on this store, and when each was last heard of."""
-        ...
-
     def leave(self) -> None:
         """This daemon ends; nobody need wait for it to fall silent."""
         ...
@@ -692,10 +688,6 @@ class EdgeTx(Protocol):
     def list_arrivals(
         self, *, outcome: Arrived | None = None, account: str = "", limit: int = 50, before_id: str = ""
     ) -> list[Arrival]: ...
-    def count_arrivals(self) -> dict[tuple[str, Arrived], int]:
-        """By account and outcome, of all that are still kept."""
-        ...
-
     def mark_replayed(self, arrival_id: str, now_ms: int) -> None: ...
     def trim_arrivals(self, before_ms: int) -> int:
         """Forgets some of the old ones; returns how many, 0 once there are no more. All `trim_*` do so."""

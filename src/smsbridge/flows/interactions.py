@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import overload
+from typing import Final, overload
 
 from smsbridge.contracts.bridge import Bridge, Sender
 from smsbridge.contracts.store import Thread, Tx
@@ -369,13 +369,13 @@ def check_owner(tx: Tx, interaction: Interaction, agent: Agent) -> None:
         raise Conflict("owned_by_another", f"{called(tx, owner)} has this interaction.")
 
 
-def end_idle(tx: Tx, bridge: Bridge, *, limit: int = 200) -> int:
+def end_idle(tx: Tx, bridge: Bridge) -> int:
     """Ends the interactions in which nobody said anything for `interactions.idle_end`. One that waits on our desk waits
     on; an external desktop need never say that somebody took it."""
     if not bridge.policy.idle_end_ms:
         return 0
     elsewhere = [desktop.name for desktop in bridge.desktops.values() if desktop.adapter.abilities.delivers]
-    idle = tx.idle_interactions(bridge.now_ms() - bridge.policy.idle_end_ms, limit, waiting_at=elsewhere)
+    idle = tx.idle_interactions(bridge.now_ms() - bridge.policy.idle_end_ms, _AT_ONCE, waiting_at=elsewhere)
     for interaction in idle:
         end(tx, bridge, interaction.id, reason=EndReason.IDLE)
     return len(idle)
@@ -413,3 +413,6 @@ def _step(interaction: Interaction, step: Step) -> State:
     if reached is None:
         raise Conflict("not_possible", f"This interaction is {interaction.state}.")
     return reached
+
+
+_AT_ONCE: Final = 200

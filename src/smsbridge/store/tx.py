@@ -813,9 +813,6 @@ class SqlTx:
         self._rows.run("forget_silent", values)
         return taken
 
-    def list_daemons(self) -> dict[str, int]:
-        return dict(self._rows.all("list_daemons", {}))  # type: ignore[arg-type]
-
     def leave(self) -> None:
         self._rows.run("forget_daemon", {"daemon": self._daemon})
 
@@ -1017,9 +1014,6 @@ class SqlTx:
         }
         name = "list_kept_arrivals" if outcome in _KEPT else "list_arrivals"
         return [records.read_arrival(row) for row in self._rows.all(name, values)]
-
-    def count_arrivals(self) -> dict[tuple[str, Arrived], int]:
-        return {(account, Arrived(outcome)): count for account, outcome, count in self._rows.all("count_arrivals", {})}
 
     def mark_replayed(self, arrival_id: str, now_ms: int) -> None:
         self._rows.run("mark_replayed", {"id": arrival_id, "now_ms": now_ms})

@@ -24,9 +24,6 @@ WHERE outcome = :outcome AND outcome IN ('ignored', 'unrecognized', 'refused') A
   AND (:account = '' OR account = :account)
 ORDER BY id DESC LIMIT :limit;
 
--- name: count_arrivals
-SELECT account, outcome, count(*) FROM arrivals GROUP BY account, outcome;
-
 -- name: mark_replayed
 UPDATE arrivals SET replayed_at_ms = :now_ms WHERE id = :id;
 

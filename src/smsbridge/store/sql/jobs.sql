@@ -110,9 +110,6 @@ DELETE FROM daemons WHERE seen_at_ms <
 --postgres CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT) - :silent_ms
 ;
 
--- name: list_daemons
-SELECT id, seen_at_ms FROM daemons ORDER BY id;
-
 -- name: forget_daemon
 DELETE FROM daemons WHERE id = :daemon;
 
