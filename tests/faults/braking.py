@@ -16,13 +16,14 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from faults.verdict import Wrongs
 from ports import free_port
 from smsbridge.app import Daemon, Ready
 from smsbridge.carriers import load_carriers
@@ -61,26 +62,13 @@ class Call:
     id: str = ""
 
 
-@dataclass
-class Verdict:
-    """What a run came to. The lists must be empty."""
-
-    texts: int = 0
-    calls: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
-    out_of_order: list[str] = field(default_factory=list)
+@dataclass(kw_only=True)
+class Verdict(Wrongs):
+    texts: int
+    calls: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.texts} texts, {self.calls} calls: lost {len(self.lost)}, duplicated {len(self.doubled)}, "
-            f"unexpected {len(self.unexpected)}, out of order {len(self.out_of_order)}"
-        )
-
-    @property
-    def is_clean(self) -> bool:
-        return not (self.lost or self.doubled or self.unexpected or self.out_of_order)
+        return f"{self.texts} texts, {self.calls} calls: {super().__str__()}"
 
 
 class FarEnds:

@@ -15,6 +15,8 @@ class DesktopLedger:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, dict[str, Any]]] = []
+        """The id of each event, its type and its data."""
+        self.signed_at_s: list[int] = []
         self.url = ""
 
     @asynccontextmanager
@@ -33,5 +35,6 @@ class DesktopLedger:
 
     async def _take(self, request: web.Request) -> web.Response:
         event = json.loads(await request.read())
+        self.signed_at_s.append(int(request.headers["webhook-timestamp"]))
         self.told.append((request.headers["webhook-id"], event["type"], event["data"]))
         return web.Response(status=204)

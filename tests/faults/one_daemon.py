@@ -18,7 +18,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import json
 import os
 import random
 import signal
@@ -29,13 +28,14 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
+from faults.desktop_ledger import DesktopLedger
+from faults.verdict import Wrongs
 from ports import free_port
 from smsbridge.simulator import Simulator, SimulatorSettings
 from smsbridge.store.sqlite import SqliteStore
@@ -58,31 +58,19 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """Not a shell: dash knows no file beyond 9."""
 
 
-@dataclass
-class Verdict:
-    """What a run came to. Every list must be empty."""
-
+@dataclass(kw_only=True)
+class Verdict(Wrongs):
     acknowledged_in: int = 0
     acknowledged_out: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    unexpected: list[str] = field(default_factory=list)
-    out_of_order: list[str] = field(default_factory=list)
     told_again: int = 0
     """Events that reached the desktop again under the same id: allowed after a crash."""
     left_to_agents: int = 0
     """Texts that nobody knows about, or that failed, each with its notice."""
 
-    @property
-    def is_clean(self) -> bool:
-        return not (self.lost or self.doubled or self.unexpected or self.out_of_order)
-
     def __str__(self) -> str:
         return (
-            f"{self.acknowledged_in} texts in, {self.acknowledged_out} out: lost {len(self.lost)}, "
-            f"duplicated {len(self.doubled)}, unexpected {len(self.unexpected)}, "
-            f"out of order {len(self.out_of_order)}; told again under the same id {self.told_again}, "
-            f"left to agents {self.left_to_agents}"
+            f"{self.acknowledged_in} texts in, {self.acknowledged_out} out: {super().__str__()}; "
+            f"told again under the same id {self.told_again}, left to agents {self.left_to_agents}"
         )
 
 
@@ -110,8 +98,7 @@ class OneDaemon:
         """What clients saw: `in 200`, `out 507`, or the name of an error."""
         self.acknowledged: dict[str, list[str]] = defaultdict(list)
         self.accepted: dict[str, str] = {}
-        self.told: list[tuple[str, str, dict[str, Any]]] = []
-        self.signed_at_s: list[int] = []
+        self.desktop = DesktopLedger()
         self._agents = agents
         self._settings = settings
         self.wrap = tuple(wrap)
@@ -132,11 +119,11 @@ class OneDaemon:
         )
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
         async with (
-            self._desktop() as desktop_url,
+            self.desktop.listening(),
             Simulator(settings) as self.simulator,
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=15)) as self._http,
         ):
-            self.config = self._write_config(desktop_url)
+            self.config = self._write_config()
             await self._make_key()
             try:
                 yield self
@@ -144,24 +131,6 @@ class OneDaemon:
                 if self._process is not None and self._process.poll() is None:
                     self._process.kill()
                     self._process.wait()
-
-    @asynccontextmanager
-    async def _desktop(self) -> AsyncIterator[str]:
-        async def take(request: web.Request) -> web.Response:
-            event = json.loads(await request.read())
-            self.signed_at_s.append(int(request.headers["webhook-timestamp"]))
-            self.told.append((request.headers["webhook-id"], event["type"], event["data"]))
-            return web.Response(status=204)
-
-        app = web.Application()
-        app.router.add_post("/events", take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/events"
-        finally:
-            await runner.cleanup()
 
     # --- the process
 
@@ -334,7 +303,7 @@ class OneDaemon:
         await self.until(self._owed, lambda owed: not owed, alive=True)
 
     async def _owed(self) -> list[str]:
-        heard = {data["text"] for _, kind, data in self.told if kind == "message.received"}
+        heard = {data["text"] for _, kind, data in self.desktop.told if kind == "message.received"}
         owed = [text for texts in self.acknowledged.values() for text in texts if text not in heard]
         for status in ("queued", "sending"):
             owed += [each["id"] for each in await self.ask(f"/v1/messages?status={status}&direction=outbound&limit=50")]
@@ -353,7 +322,7 @@ class OneDaemon:
         first_ids: dict[str, str] = {}
         seen: set[str] = set()
         order: dict[str, list[int]] = defaultdict(list)
-        for event_id, kind, data in self.told:
+        for event_id, kind, data in self.desktop.told:
             if event_id in seen:
                 verdict.told_again += 1
                 continue
@@ -395,7 +364,7 @@ class OneDaemon:
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def _write_config(self, desktop_url: str) -> Path:
+    def _write_config(self) -> Path:
         config = self.folder / "smsbridge.toml"
         config.write_text(
             f"""
@@ -425,7 +394,7 @@ number = "{SENDER}"
 carrier = "twilio"
 [desktops.crm]
 type = "webhook"
-url = "{desktop_url}"
+url = "{self.desktop.url}"
 secret = "{SECRET}"
 {self._settings}
 """,

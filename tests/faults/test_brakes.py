@@ -68,7 +68,7 @@ async def test_nothing_is_called_inside_a_retry_after_and_nothing_is_lost_or_cou
         await run.assert_all_sent()
     verdict, inside = run.judge_sends(), run.journal.claimed_inside_a_hold()
     print(f"{verdict}, inside a hold {len(inside)}, 429 answered {sum(asked.values())}")  # noqa: T201
-    assert verdict.is_clean, verdict
+    assert verdict.is_good, verdict
     assert verdict.texts == 240
     assert asked == {"a": 12, "b": 12}
     assert not inside
@@ -99,8 +99,8 @@ async def test_what_waits_for_a_carrier_and_a_desktop_that_are_down_goes_out_in_
             assert not (await run.brake(queue)).is_open
     sends, deliveries = run.judge_sends(), run.judge_deliveries()
     print(f"sends: {sends}; deliveries: {deliveries}; probes {[len(probes(queue)) for queue in queues]}")  # noqa: T201
-    assert sends.is_clean, sends
-    assert deliveries.is_clean, deliveries
+    assert sends.is_good, sends
+    assert deliveries.is_good, deliveries
     assert (sends.texts, deliveries.texts) == (200, 200)
     for queue in queues:
         while_open = [claim for each in run.journal.claimed_while_open(queue) for claim in each]
@@ -143,7 +143,7 @@ async def test_who_hangs_holds_up_nobody_else(start: Start) -> None:
         await run.until(lambda: sum(call.kind == "send" for call in run.ends.taken) == 120)
         await run.until(lambda: sum(call.kind == "message.received" for call in run.ends.taken) >= 120)
     print(f"most at once: {dict(run.ends.most_in_flight)}; {run.judge_sends()}")  # noqa: T201
-    assert run.judge_sends().is_clean
+    assert run.judge_sends().is_good
     assert run.ends.most_in_flight["slow send"] == 6
     assert max(run.ends.most_in_flight[key] for key in run.ends.most_in_flight if key.startswith("hangs")) <= 6
 
@@ -164,7 +164,7 @@ async def test_an_event_that_is_refused_is_parked_and_its_conversation_goes_on(s
     poison = frozenset(call.text for call in run.ends.calls if "poison" in call.text)
     verdict = run.judge_deliveries(parked=poison)
     print(f"{verdict}, parked {len(letters)}, notices {len(notices)}")  # noqa: T201
-    assert verdict.is_clean, verdict
+    assert verdict.is_good, verdict
     assert (verdict.texts, len(poison), len(letters)) == (290, 10, 10)
     assert [notice.kind for notice in notices] == [NoticeKind.SERVICE_PROBLEM] * 10
     assert len({notice.conversation_id for notice in notices}) == 10
@@ -190,6 +190,6 @@ async def test_a_wrong_key_parks_nothing_and_everything_goes_out_once_it_is_mend
         letters = await run.bridge.store.read(lambda tx: tx.list_dead_letters())
     verdict = run.judge_deliveries()
     print(f"{verdict}, refused {refused}, parked {len(letters)}")  # noqa: T201
-    assert verdict.is_clean, verdict
+    assert verdict.is_good, verdict
     assert (verdict.texts, letters) == (1_000, [])
     assert refused < 200

@@ -66,7 +66,7 @@ async def test_errors_of_the_disk_lose_nothing_that_was_acknowledged(tmp_path: P
         assert await one.stop() == 0
         verdict = one.judge()
     print(f"disk errors: {deaths} deaths, {verdict}; {dict(one.statuses)}")  # noqa: T201 - the figures are the point
-    assert verdict.is_clean, verdict
+    assert verdict.is_good, verdict
     assert one.log.count("store.broken") == deaths == 2
     assert "Traceback" not in one.log
     assert one.statuses["in 503"] > 0

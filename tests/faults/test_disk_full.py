@@ -101,6 +101,6 @@ async def test_a_disk_that_fills_up_refuses_agents_first_contacts_last_and_comes
         assert "Traceback" not in one.log
         verdict = one.judge()
     print(f"disk full: {verdict}; {dict(one.statuses)}")  # noqa: T201 - the figures are the point
-    assert verdict.is_clean, verdict
+    assert verdict.is_good, verdict
     assert one.statuses["out 507"] > 0
     assert one.statuses["in 503"] > 0
