@@ -8,11 +8,14 @@ import pytest
 
 from fakes import ANN, BOB, OUR_NUMBER, World, lost, ok, refused
 from flows.conftest import on_sqlite
+from smsbridge.contracts.store import Tx
 from smsbridge.domain.errors import CannotSend, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.message import Agent
+from smsbridge.domain.outcome import Evidence
 from smsbridge.domain.status import Status
 from smsbridge.flows import contacts, interactions
+from smsbridge.flows.causes import note_code
 
 MakeWorld = Callable[..., World]
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0"
@@ -99,6 +102,19 @@ async def test_a_picture_that_somebody_else_sent_as_well_stays_with_them(world: 
     path = world.bridge.blobs.path(attachment.sha256)
     assert path is not None
     assert path.read_bytes() == PNG
+
+
+async def test_what_a_carrier_said_of_the_number_goes_with_it(world: World) -> None:
+    await world.text("Hello")
+
+    def note(tx: Tx) -> None:
+        for code, number in (("one", ANN), ("two", BOB)):
+            note_code(tx, world.bridge, "plain", Evidence(code=code, text=f"The number {number} is in no list."))
+
+    await world.write(note)
+    await contacts.erase(world.bridge, await contact_id(world))
+    said = {each.code: each.text for each in await world.store.read(lambda tx: tx.unknown_codes())}
+    assert said == {"one": "", "two": f"The number {BOB} is in no list."}
 
 
 async def test_waiting_texts_are_not_sent_and_open_interactions_end(world: World) -> None:

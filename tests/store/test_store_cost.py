@@ -18,6 +18,7 @@ from store import made
 from store.made import ANN, NOW, SENDER
 
 READS_A_TABLE: Final = {
+    "erase_unknown_codes": "at most 500 for each account",
     "erase_kept_answers": "a person is erased seldom, and nothing may be missed",
     "list_agent_statuses": "as many rows as agents",
     "forget_silent": "as many rows as daemons",

@@ -196,6 +196,7 @@ class SqlTx:
         if values["digits"]:
             self._rows.run("erase_arrivals", values)
             self._rows.run("erase_kept_answers", values)
+            self._rows.run("erase_unknown_codes", {"pattern": like_pattern(contact.number.removeprefix("+"))})
         self.forget_capability(contact.number)
         for name in (
             "erase_text_parts",

@@ -228,3 +228,7 @@ DELETE FROM kept_answers
 --sqlite   WHERE instr(body, :digits) > 0
 --postgres WHERE position(CAST(:digits AS bytea) IN body) > 0
 ;
+
+-- name: erase_unknown_codes
+-- Carriers quote the number in what they say of it.
+UPDATE unknown_codes SET text = '' WHERE text LIKE :pattern ESCAPE '\';
