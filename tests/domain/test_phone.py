@@ -223,35 +223,33 @@ def test_a_sender_reads_as_itself(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "kind", "region", "capable"),
+    ("number", "kind", "capable"),
     [
-        ("+447911123456", "mobile", "GG", SmsCapable.YES),
-        ("+8613800138000", "mobile", "CN", SmsCapable.YES),
-        ("+442079460018", "landline", "GB", SmsCapable.NO),
-        ("+14155550123", "landline_or_mobile", "US", SmsCapable.UNKNOWN),
-        ("+18005550100", "toll_free", "US", SmsCapable.UNKNOWN),
-        ("+80012345678", "toll_free", "001", SmsCapable.UNKNOWN),
-        ("+445600123456", "voip", "GB", SmsCapable.UNKNOWN),
-        ("+447012345678", "personal", "GB", SmsCapable.UNKNOWN),
-        ("+15005550006", "personal", "US", SmsCapable.UNKNOWN),
-        ("+19002345678", "premium", "US", SmsCapable.NO),
-        ("+4918012345", "shared_cost", "DE", SmsCapable.NO),
-        ("+447640123456", "pager", "GB", SmsCapable.NO),
-        ("+445512345678", "uan", "GB", SmsCapable.NO),
-        ("+41860123456789", "voicemail", "CH", SmsCapable.NO),
+        ("+447911123456", "mobile", SmsCapable.YES),
+        ("+8613800138000", "mobile", SmsCapable.YES),
+        ("+442079460018", "landline", SmsCapable.NO),
+        ("+14155550123", "landline_or_mobile", SmsCapable.UNKNOWN),
+        ("+18005550100", "toll_free", SmsCapable.UNKNOWN),
+        ("+80012345678", "toll_free", SmsCapable.UNKNOWN),
+        ("+445600123456", "voip", SmsCapable.UNKNOWN),
+        ("+447012345678", "personal", SmsCapable.UNKNOWN),
+        ("+15005550006", "personal", SmsCapable.UNKNOWN),
+        ("+19002345678", "premium", SmsCapable.NO),
+        ("+4918012345", "shared_cost", SmsCapable.NO),
+        ("+447640123456", "pager", SmsCapable.NO),
+        ("+445512345678", "uan", SmsCapable.NO),
+        ("+41860123456789", "voicemail", SmsCapable.NO),
     ],
 )
-def test_the_kind_of_line_decides(number: str, kind: str, region: str, capable: SmsCapable) -> None:
+def test_the_kind_of_line_decides(number: str, kind: str, capable: SmsCapable) -> None:
     facts = number_facts(Number(number))
-    assert (facts.valid, facts.type, facts.region, facts.sms_capable) == (True, kind, region, capable)
+    assert (facts.valid, facts.type, facts.sms_capable) == (True, kind, capable)
 
 
-@pytest.mark.parametrize(
-    ("number", "region"), [("+447700900123", "GB"), ("+15555550123", "US"), ("+999123456789", ""), ("12345", "")]
-)
-def test_what_the_plan_does_not_list_is_unknown_and_never_no(number: str, region: str) -> None:
+@pytest.mark.parametrize("number", ["+447700900123", "+15555550123", "+999123456789", "12345"])
+def test_what_the_plan_does_not_list_is_unknown_and_never_no(number: str) -> None:
     facts = number_facts(Number(number))
-    assert (facts.valid, facts.type, facts.region, facts.sms_capable) == (False, "unknown", region, SmsCapable.UNKNOWN)
+    assert (facts.valid, facts.type, facts.sms_capable) == (False, "unknown", SmsCapable.UNKNOWN)
 
 
 def test_a_name_cannot_be_answered() -> None:

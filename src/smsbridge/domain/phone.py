@@ -29,12 +29,11 @@ MAX_ADDRESS_CHARS: Final = 64
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NumberFacts:
     """What the numbering plan says. `type` is one of mobile, landline, landline_or_mobile, toll_free, voip, premium,
-    shared_cost, personal, pager, uan, voicemail, unknown; `region` is ISO 3166 (`GB`), `001` for no country, or empty.
-    `reason` is one sentence for an agent, careful in tone because the plan is only a hint."""
+    shared_cost, personal, pager, uan, voicemail, unknown. `reason` is one sentence for an agent, careful in tone
+    because the plan is only a hint."""
 
     valid: bool
     type: str
-    region: str
     sms_capable: SmsCapable
     reason: str
 
@@ -123,7 +122,6 @@ def number_facts(number: Number) -> NumberFacts:
         return NumberFacts(
             valid=False,
             type="unknown",
-            region="",
             sms_capable=SmsCapable.NO,
             reason="It is a name and not a number, so it cannot be answered.",
         )
@@ -131,12 +129,10 @@ def number_facts(number: Number) -> NumberFacts:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
         return _unknown("Its country code is not known.")
-    region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     if not phonenumbers.is_valid_number(parsed):
-        return _unknown("It is not in the numbering plan: it may be new, or a digit may be wrong.", region=region)
+        return _unknown("It is not in the numbering plan: it may be new, or a digit may be wrong.")
     kind, capable, reason = _TYPES[phonenumbers.number_type(parsed)]
-    exact_region = phonenumbers.region_code_for_number(parsed) or region
-    return NumberFacts(valid=True, type=kind, region=exact_region, sms_capable=capable, reason=reason)
+    return NumberFacts(valid=True, type=kind, sms_capable=capable, reason=reason)
 
 
 def mask_number(number: str) -> str:
@@ -198,10 +194,8 @@ def _country_prefix(number: str) -> str:
     return ""
 
 
-def _unknown(reason: str, *, region: str = "") -> NumberFacts:
-    return NumberFacts(
-        valid=False, type="unknown", region=region.replace("ZZ", ""), sms_capable=SmsCapable.UNKNOWN, reason=reason
-    )
+def _unknown(reason: str) -> NumberFacts:
+    return NumberFacts(valid=False, type="unknown", sms_capable=SmsCapable.UNKNOWN, reason=reason)
 
 
 _EXAMPLE: Final = "like +14155550123"
