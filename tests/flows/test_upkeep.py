@@ -1,12 +1,14 @@
 """What is looked after from time to time, and that looking costs little however much there is."""
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
 from fakes import ANN, World, ok, refused
 from flows.conftest import on_sqlite
-from smsbridge.contracts.bridge import Policy, Retention
+from smsbridge.contracts.bridge import Bridge, Policy, Retention
 from smsbridge.contracts.jobs import NewJob
 from smsbridge.contracts.store import KeptAnswer, Tx
 from smsbridge.domain.cause import Cause
@@ -22,6 +24,7 @@ from smsbridge.domain.message import (
 )
 from smsbridge.domain.status import Status
 from smsbridge.flows import lanes, upkeep
+from smsbridge.outbox.worker import LONGEST_ATTEMPT_S
 from smsbridge.wire.http import Answered, Request, Response
 
 MakeWorld = Callable[..., World]
@@ -107,6 +110,27 @@ async def test_any_number_of_old_rows_goes_in_one_look(make_world: MakeWorld) ->
     world.clock.now += 2 * DAY_MS
     await look_after(world)
     assert await world.arrivals() == {}
+
+
+async def test_a_look_ends_before_it_is_cut_off_however_much_is_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is cut off counts as a crash, and after three of them nothing is looked after for an hour."""
+    done: Counter[str] = Counter()
+
+    def never_ends(tx: Tx, bridge: Bridge, name: str) -> int:
+        done[name] += 1
+        world.clock.now += 1_000
+        return 1
+
+    monkeypatch.setattr(upkeep.interactions, "end_idle", partial(never_ends, name="end"))
+    monkeypatch.setattr(upkeep, "_trim", partial(never_ends, name="trim"))
+    await world.write(lambda tx: upkeep.ensure_upkeep(tx, world.bridge))
+    began_ms = world.clock.now
+    assert await world.run_due() == 1
+    assert world.clock.now - began_ms < LONGEST_ATTEMPT_S * 1000
+    assert done["end"] > 1
+    assert done["trim"], "what comes later has its turn as well"
 
 
 async def test_uploads_that_nobody_sent_go_with_their_files(world: World) -> None:

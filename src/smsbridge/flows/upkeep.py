@@ -17,8 +17,8 @@ _COMES_AGAIN_MS: Final = 3 * 86_400_000
 """No carrier posts a text again after so long, and no signature with a time in it holds so long (Sinch's two days)."""
 _AFTER_GIVING_UP_MS: Final = 3_600_000
 _AT_ONCE: Final = 100
-_MOST_ROUNDS: Final = 1_000
-"""Of one look; what is left then is found by the next."""
+_LONGEST_MS: Final = 45_000
+"""A look ends long before its lease does; what is left then is found by the next."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +55,24 @@ def begin_upkeep(_bridge: Bridge) -> Callable[[Tx, Job], Upkeep]:
 
 
 async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
-    ended = await _all(bridge, lambda tx: interactions.end_idle(tx, bridge))
-    unconfirmed = await _all(bridge, lambda tx: confirming.look_for_unconfirmed(tx, bridge))
-    overdue = await _all(bridge, lambda tx: waiting.give_up_overdue(tx, bridge))
-    rerouted = await _all(bridge, lambda tx: rerouting.reroute_waiting(tx, bridge))
-    delayed = await _all(bridge, lambda tx: waiting.tell_of_brakes(tx, bridge))
+    until_ms = bridge.clock.monotonic_ms() + _LONGEST_MS
+
+    async def all_of(some: Callable[[Tx, Bridge], int]) -> int:
+        """Repeats a small transaction until it finds nothing more to do: between two, others get their turn."""
+        total = 0
+        while done := await bridge.store.write(lambda tx: some(tx, bridge)):
+            total += done
+            if bridge.clock.monotonic_ms() >= until_ms:
+                break
+        return total
+
+    ended = await all_of(interactions.end_idle)
+    unconfirmed = await all_of(confirming.look_for_unconfirmed)
+    overdue = await all_of(waiting.give_up_overdue)
+    rerouted = await all_of(rerouting.reroute_waiting)
+    delayed = await all_of(waiting.tell_of_brakes)
     absent = await bridge.store.write(lambda tx: agents.stand_down_absent(tx, bridge))
-    trimmed = await _all(bridge, lambda tx: _trim(tx, bridge))
+    trimmed = await all_of(_trim)
     unused = await bridge.store.write(lambda tx: _drop_unused_uploads(tx, bridge))
     for sha256 in unused:
         await bridge.blobs.discard(sha256)
@@ -80,17 +91,6 @@ async def keep_up(bridge: Bridge, _upkeep: Upkeep) -> JobEnd:
             "uploads": len(unused),
         },
     )
-
-
-async def _all(bridge: Bridge, some: Callable[[Tx], int]) -> int:
-    """Repeats a small transaction until it finds nothing more to do: between two, others get their turn."""
-    total = 0
-    for _ in range(_MOST_ROUNDS):
-        done = await bridge.store.write(some)
-        total += done
-        if not done:
-            break
-    return total
 
 
 def _trim(tx: Tx, bridge: Bridge) -> int:
