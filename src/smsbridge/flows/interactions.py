@@ -27,7 +27,7 @@ from smsbridge.domain.message import (
 )
 from smsbridge.flows.journal import draw_border, tell_of_contact, tell_of_interaction
 from smsbridge.flows.notices import raise_notice
-from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
+from smsbridge.flows.numbers import check_opt_out, known_capability, own_sender, read_recipient
 
 
 def new_contact(bridge: Bridge, number: Number) -> Contact:
@@ -117,14 +117,7 @@ def open_outbound(
     number = read_recipient(to)
     agent = named(tx, agent)
     sender = own_sender(tx, bridge, from_sender, number)
-    opt_out = tx.opt_out(sender.number, number)
-    if opt_out is not None and opt_out.opted_out:
-        raise CannotSend(
-            Cause.OPTED_OUT,
-            NoticeKind.OPTED_OUT,
-            "This contact has opted out of texts from this sender; only their own START brings them back.",
-            field="/to",
-        )
+    check_opt_out(tx, sender.number, number)
     capability = known_capability(tx, bridge, number)
     incapable = capability is not None and capability.sms_capable is SmsCapable.NO
     if incapable and not force:
@@ -284,6 +277,14 @@ def reactivate(tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | No
     interaction, agent = find(tx, interaction_id), named(tx, agent)
     if interaction.state in OPEN:
         return interaction
+    check_goes_on(tx, bridge, interaction)
+    return reactivate_quietly(tx, bridge, interaction, agent)
+
+
+def check_goes_on(tx: Tx, bridge: Bridge, interaction: Interaction) -> None:
+    """Raises Conflict for one that is done, that has ended where they stay so, or after which a newer one began."""
+    if interaction.state in OPEN:
+        return
     if interaction.state is State.DONE:
         raise Conflict(
             "interaction_done", "This interaction is done. Create a new SMS interaction with the contact instead."
@@ -293,12 +294,6 @@ def reactivate(tx: Tx, bridge: Bridge, interaction_id: str, *, agent: Agent | No
             "interaction_ended",
             "This interaction has ended and stays so here. Create a new SMS interaction with the contact instead.",
         )
-    check_newest(tx, interaction)
-    return reactivate_quietly(tx, bridge, interaction, agent)
-
-
-def check_newest(tx: Tx, interaction: Interaction) -> None:
-    """Only the newest of a conversation can go on. Raises Conflict("not_newest")."""
     newest = tx.newest_interaction(interaction.conversation_id)
     if newest is not None and newest.id != interaction.id:
         raise Conflict("not_newest", f"There is a newer interaction with this contact: {newest.id}.")

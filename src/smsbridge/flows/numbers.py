@@ -45,15 +45,7 @@ def own_sender(tx: Tx, bridge: Bridge, wanted: str, number: str, desktop: str = 
     Raises CannotSend(SENDER_NOT_OURS) for one that is not configured.
     """
     if wanted:
-        sender = bridge.senders.get(wanted.strip())
-        if sender is None:
-            raise CannotSend(
-                Cause.SENDER_NOT_OURS,
-                NoticeKind.WRONG_SENDER_NUMBER,
-                f"{wanted} is not one of our senders. GET /v1/senders lists them.",
-                field="/from",
-            )
-        return sender
+        return configured_sender(bridge, wanted)
     for used in tx.senders_used(number):
         if used in bridge.senders:
             return bridge.senders[used]
@@ -68,6 +60,31 @@ def own_sender(tx: Tx, bridge: Bridge, wanted: str, number: str, desktop: str = 
         "No sender is configured: add one under [[senders]].",
         field="/from",
     )
+
+
+def configured_sender(bridge: Bridge, wanted: str) -> Sender:
+    """Raises CannotSend(SENDER_NOT_OURS) for one that is not configured."""
+    sender = bridge.senders.get(wanted.strip())
+    if sender is None:
+        raise CannotSend(
+            Cause.SENDER_NOT_OURS,
+            NoticeKind.WRONG_SENDER_NUMBER,
+            f"{wanted} is not one of our senders. GET /v1/senders lists them.",
+            field="/from",
+        )
+    return sender
+
+
+def check_opt_out(tx: Tx, sender: str, number: str) -> None:
+    """Raises CannotSend(OPTED_OUT)."""
+    opt_out = tx.opt_out(sender, number)
+    if opt_out is not None and opt_out.opted_out:
+        raise CannotSend(
+            Cause.OPTED_OUT,
+            NoticeKind.OPTED_OUT,
+            "This contact has opted out of texts from this sender; only their own START brings them back.",
+            field="/to",
+        )
 
 
 def known_capability(tx: Tx, bridge: Bridge, number: Number) -> Capability | None:

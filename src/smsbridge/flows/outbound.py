@@ -41,7 +41,7 @@ from smsbridge.flows import interactions, lanes
 from smsbridge.flows.brakes import note_late_comer
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
-from smsbridge.flows.numbers import known_capability, own_sender, read_recipient
+from smsbridge.flows.numbers import check_opt_out, configured_sender, known_capability, own_sender, read_recipient
 from smsbridge.flows.rerouting import leave_open_circuit
 from smsbridge.flows.resources import status_detail
 from smsbridge.wire.http import NO_WEB_ADDRESS, is_web_address
@@ -248,38 +248,21 @@ def _interaction_of(tx: Tx, bridge: Bridge, draft: Draft) -> tuple[Interaction, 
 
 
 def _check_open_to(tx: Tx, bridge: Bridge, interaction: Interaction, agent: Agent | None) -> None:
-    if interaction.state is State.DONE:
-        raise Conflict(
-            "interaction_done", "This interaction is done. Create a new SMS interaction with the contact instead."
-        )
-    if interaction.state is State.ENDED and not bridge.policy.asynchronous:
-        raise Conflict(
-            "interaction_ended",
-            "This interaction has ended and stays so here. Create a new SMS interaction with the contact instead.",
-        )
-    if interaction.state is State.ENDED:
-        interactions.check_newest(tx, interaction)
+    interactions.check_goes_on(tx, bridge, interaction)
     if interaction.state is State.ACTIVE and agent:
         interactions.check_owner(tx, interaction, agent)
 
 
 def _check_number(tx: Tx, bridge: Bridge, number: str, sender: Sender, draft: Draft) -> None:
     """Before an interaction is opened for a text that would be refused: then there would be nothing in it."""
-    _check_opt_out(tx, sender.number, number)
+    check_opt_out(tx, sender.number, number)
     _check_capability(tx, bridge, number, draft)
     _check_text(bridge, draft)
 
 
 def _check_sender(bridge: Bridge, interaction: Interaction, wanted: str) -> Sender:
     wanted = wanted.strip() or interaction.sender
-    sender = bridge.senders.get(wanted)
-    if sender is None:
-        raise CannotSend(
-            Cause.SENDER_NOT_OURS,
-            NoticeKind.WRONG_SENDER_NUMBER,
-            f"{wanted} is not one of our senders. GET /v1/senders lists them.",
-            field="/from",
-        )
+    sender = configured_sender(bridge, wanted)
     if sender.number != interaction.sender:
         raise CannotSend(
             Cause.SENDER_MISMATCH,
@@ -388,19 +371,8 @@ def _needs_preparing(account: Account, attachments: Sequence[Attachment]) -> boo
 def _check_contact(tx: Tx, bridge: Bridge, interaction: Interaction, draft: Draft) -> None:
     if sender_kind(interaction.contact_number) != "short_code":
         read_recipient(interaction.contact_number)  # a name that texted us cannot be answered, not even by force
-    _check_opt_out(tx, interaction.sender, interaction.contact_number)
+    check_opt_out(tx, interaction.sender, interaction.contact_number)
     _check_capability(tx, bridge, interaction.contact_number, draft)
-
-
-def _check_opt_out(tx: Tx, sender: str, number: str) -> None:
-    opt_out = tx.opt_out(sender, number)
-    if opt_out is not None and opt_out.opted_out:
-        raise CannotSend(
-            Cause.OPTED_OUT,
-            NoticeKind.OPTED_OUT,
-            "This contact has opted out of texts from this sender; only their own START brings them back.",
-            field="/to",
-        )
 
 
 def _check_capability(tx: Tx, bridge: Bridge, number: str, draft: Draft) -> None:
