@@ -289,7 +289,8 @@ class PlainCarrier:
         return Receipt(carrier_message_id=json.loads(response.body)["id"], status=Status.SENT)
 
     def write_list(self, query: ListQuery) -> Request:
-        return Request(method="GET", url=f"https://plain.example/list/{query.to}/{query.page}")
+        window = f"{query.since_ms}-{query.until_ms}"
+        return Request(method="GET", url=f"https://plain.example/list/{query.to}/{window}/{query.page}")
 
     def read_list(self, query: ListQuery, response: Response) -> Listed:
         if response.status != 200:

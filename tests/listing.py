@@ -56,10 +56,10 @@ class CarrierList:
         self.asked.append(rest[0])
         if self.broken:
             return ok({}, status=500)
-        start = int(rest[1] or 0)
-        newest_first = sorted(
-            (each for each in self.came if each["to"] == rest[0]), key=lambda each: -int(each["id"][1:])
-        )
+        since_ms, until_ms = map(int, rest[1].split("-"))
+        start = int(rest[2] or 0)
+        listed = [each for each in self.came if each["to"] == rest[0] and since_ms <= each["at_ms"] < until_ms]
+        newest_first = sorted(listed, key=lambda each: -int(each["id"][1:]))
         page = newest_first[start : start + 3]
         more = str(start + 3) if start + 3 < len(newest_first) else ""
         return ok({"listed": page, "next": more, "unreadable": self.unreadable})

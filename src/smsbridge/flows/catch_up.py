@@ -71,6 +71,8 @@ class CatchingUp:
     """What came before is known."""
     started_ms: int
     """What came before was certainly not on its way to us any more."""
+    stretch_ms: int
+    """How much of the time is read at once."""
 
 
 def begin_catch_up(bridge: Bridge) -> Callable[[Tx, Job], CatchingUp | JobEnd]:
@@ -89,6 +91,7 @@ def begin_catch_up(bridge: Bridge) -> Callable[[Tx, Job], CatchingUp | JobEnd]:
             account=account,
             from_ms=bridge.now_ms() if from_ms is None else from_ms,
             started_ms=started_ms or 0,
+            stretch_ms=_read_ms(tx, _stretch_key(sender)) or _STRETCH_MS,
         )
 
     return begin
@@ -96,7 +99,7 @@ def begin_catch_up(bridge: Bridge) -> Callable[[Tx, Job], CatchingUp | JobEnd]:
 
 async def catch_up(bridge: Bridge, looking: CatchingUp) -> JobEnd:
     """Reads the list from where the last look ended, an hour at a time, oldest first: what a contact said stays in the
-    order in which it was said."""
+    order in which it was said. Where an hour is too much for one look, half of it is read, and so on."""
     abilities, now_ms = looking.account.adapter.abilities, bridge.now_ms()
     if abilities.listing == "nothing":
         return _notice_absence(bridge, looking)
@@ -104,7 +107,7 @@ async def catch_up(bridge: Bridge, looking: CatchingUp) -> JobEnd:
     if abilities.listing == "texts":
         left_alone_ms = max(left_alone_ms, min(looking.started_ms, now_ms))
     since_ms = max(looking.from_ms, now_ms - _FURTHEST_BACK_MS)
-    until_ms = min(since_ms + _AT_ONCE_MS, left_alone_ms)
+    until_ms = min(since_ms + looking.stretch_ms, left_alone_ms)
     gaps = ["too_old"] if since_ms > looking.from_ms else []
     if until_ms <= since_ms:
         return _look_again(bridge, looking, looking.from_ms, {"outcome": "nothing_to_list"})
@@ -112,6 +115,8 @@ async def catch_up(bridge: Bridge, looking: CatchingUp) -> JobEnd:
     try:
         missing, found_wanting = await _read_list(bridge, looking.account, query)
         taken, is_complete = await _take(bridge, looking, missing)
+    except _TooMuchError:
+        return _look_at_less(bridge, looking, (until_ms - since_ms) // 2)
     except LookupError as error:
         return Later(
             due_at_ms=bridge.now_ms() + min(_ASK_AGAIN_MS, bridge.policy.catch_up_every_ms),
@@ -127,7 +132,8 @@ async def catch_up(bridge: Bridge, looking: CatchingUp) -> JobEnd:
         bridge.meter.count("catch_up_gaps_total", carrier=looking.account.name, reason=reason)
     is_last = until_ms == left_alone_ms
     reached_ms = max(since_ms, until_ms - bridge.policy.catch_up_overlap_ms) if is_last else until_ms
-    end = _look_again(bridge, looking, reached_ms, facts | ({"gaps": ",".join(gaps)} if gaps else {}))
+    facts |= {"gaps": ",".join(gaps)} if gaps else {}
+    end = _look_again(bridge, looking, reached_ms, facts, is_last=is_last)
     return replace(end, due_at_ms=end.due_at_ms if is_last else bridge.now_ms(), alert=bool(gaps))
 
 
@@ -143,25 +149,50 @@ def _notice_absence(bridge: Bridge, looking: CatchingUp) -> Later:
     return replace(end, due_at_ms=bridge.now_ms() + _NOTICED_EVERY_MS, alert=is_gap)
 
 
-def _look_again(bridge: Bridge, looking: CatchingUp, from_ms: int, facts: dict[str, object]) -> Later:
+def _look_at_less(bridge: Bridge, looking: CatchingUp, stretch_ms: int) -> Later:
+    """Until there is nothing more to catch up with: whatever is that much now will be for a while."""
+    return Later(
+        due_at_ms=bridge.now_ms(),
+        counts=False,
+        write=lambda tx: tx.set_meta(_stretch_key(looking.sender), str(stretch_ms)),
+        facts={"outcome": "too_much", "account": looking.account.name},
+    )
+
+
+def _look_again(
+    bridge: Bridge, looking: CatchingUp, from_ms: int, facts: dict[str, object], *, is_last: bool = True
+) -> Later:
     def record(tx: Tx) -> None:
         tx.set_meta(_from_key(looking.sender), str(from_ms))
+        if is_last and looking.stretch_ms != _STRETCH_MS:
+            tx.set_meta(_stretch_key(looking.sender), "")
 
     return Later(due_at_ms=bridge.now_ms() + bridge.policy.catch_up_every_ms, counts=False, write=record, facts=facts)
 
 
+class _TooMuchError(Exception):
+    """More than can be read in one look."""
+
+
 async def _read_list(bridge: Bridge, account: Account, query: ListQuery) -> tuple[list[Came], list[str]]:
-    """What is listed and not known, oldest first; and why there may be more of it. Raises LookupError."""
+    """What is listed and not known, oldest first; and why there may be more of it. Raises LookupError, or
+    _TooMuchError where less can be asked for."""
     unknown: list[Came] = []
     unreadable, reasons = 0, []
+    began_ms = bridge.clock.monotonic_ms()
+    is_shortest = query.until_ms - query.since_ms < 2 * _SHORTEST_STRETCH_MS
     for _ in range(_MOST_PAGES):
         listed = await _read_page(bridge, account, query)
         unreadable += listed.unreadable
         unknown += await _unknown(bridge, account, [each for each in listed.events if _is_wanted(each, query)])
         if not listed.next_page:
             break
+        if bridge.clock.monotonic_ms() - began_ms > _LONGEST_MS:
+            raise LookupError("The list takes too long to read.") if is_shortest else _TooMuchError
         query = replace(query, page=listed.next_page)
     else:
+        if not is_shortest:
+            raise _TooMuchError
         reasons.append("too_many")
     if unreadable:
         reasons.append("not_understood")
@@ -200,23 +231,26 @@ async def _take(bridge: Bridge, looking: CatchingUp, missing: Sequence[Came]) ->
     A text whose attachments cannot be asked for just now waits, and what its contact said after it waits as well; the
     texts of others are taken. Raises LookupError then: it is all to be looked at once more.
     """
-    began_ms = bridge.clock.monotonic_ms()
-    taken = 0
+    until_ms = bridge.clock.monotonic_ms() + _LONGEST_MS
+    taken, is_complete = 0, True
     waiting: set[str] = set()
     for start in range(0, len(missing), _TAKEN_AT_ONCE):
-        if bridge.clock.monotonic_ms() - began_ms > _LONGEST_MS:
-            return taken, False
         ready = []
         for event in missing[start : start + _TAKEN_AT_ONCE]:
+            is_complete = bridge.clock.monotonic_ms() <= until_ms
+            if not is_complete:
+                break
             whole = None if event.from_number in waiting else await _with_media(bridge, looking, event)
             if whole is None:
                 waiting.add(event.from_number)
             else:
                 ready.append(whole)
         taken += await _accept(bridge, looking.account, ready)
+        if not is_complete:
+            break
     if waiting:
         raise LookupError("Attachments cannot be asked for.")
-    return taken, True
+    return taken, is_complete
 
 
 async def _with_media(bridge: Bridge, looking: CatchingUp, event: Came) -> Came | None:
@@ -263,19 +297,25 @@ def _from_key(sender: Sender) -> str:
     return f"catch_up_from:{sender.account}:{sender.number}"
 
 
+def _stretch_key(sender: Sender) -> str:
+    return f"catch_up_stretch:{sender.account}:{sender.number}"
+
+
 def _read_ms(tx: Tx, key: str) -> int | None:
     value = tx.meta(key)
     return int(value) if value.isdecimal() else None
 
 
 _STARTED: Final = "catch_up_started"
-_AT_ONCE_MS: Final = 3_600_000
+_STRETCH_MS: Final = 3_600_000
+_SHORTEST_STRETCH_MS: Final = 60_000
 _FURTHEST_BACK_MS: Final = 30 * 86_400_000
 _MOST_PAGES: Final = 100
 _LIST_BYTES: Final = 16 * 1024 * 1024
 _TAKEN_AT_ONCE: Final = 50
-_LONGEST_MS: Final = 60_000
-"""A look ends long before its lease does; what is left is taken by the next, which finds the rest known."""
+_LONGEST_MS: Final = 30_000
+"""Of reading the list, and of taking what is in it: a look ends long before its lease does. What is left is taken by
+the next, which finds the rest known."""
 _LONGEST_WAIT_MS: Final = 900_000
 _ASK_AGAIN_MS: Final = 60_000
 _NOTICED_EVERY_MS: Final = 60_000
