@@ -264,7 +264,7 @@ class PlainCarrier:
         if response.status == 429:
             return RetryLater(cause=Cause.RATE_LIMITED, after_s=body.get("after_s"))
         if code := body.get("code"):
-            return Rejected(cause=Cause(code), evidence=Evidence(code=code, text="no"))
+            return Rejected(cause=Cause(code), evidence=Evidence(code=code, text=body.get("words", "no")))
         return Accepted(carrier_message_id=body.get("id", ""))
 
     def write_media_fetch(self, media: InboundMedia) -> Fetch:
@@ -338,7 +338,7 @@ def _read_event(event: Mapping[str, Any]) -> CarrierEvent:
             status=Status(event["status"]),
             part_ref=event.get("ref", ""),
             cause=Cause(event["cause"]) if event.get("cause") else None,
-            evidence=Evidence(code=event.get("cause") or ""),
+            evidence=Evidence(code=event.get("cause") or "", text=event.get("words", "")),
         )
     if event.get("type") == "opt_out":
         return OptOut(kind=OptOutKind(event["kind"]), contact_number=event["from"], sender=event["to"])

@@ -104,6 +104,31 @@ async def test_a_picture_that_somebody_else_sent_as_well_stays_with_them(world: 
     assert path.read_bytes() == PNG
 
 
+async def test_what_a_carrier_says_afterwards_is_not_written_down(world: World) -> None:
+    """Receipts quote numbers, and over SMPP the beginning of the text."""
+    told, answered = await world.send("Xylophon"), await world.send("Annabella")
+    claimed = await world.claim()
+    assert claimed is not None
+    await world.finish(*claimed)
+    claimed = await world.claim()
+    assert claimed is not None
+    await contacts.erase(world.bridge, told.contact_id)
+    world.network.answer = lambda _request: ok({"code": "unknown", "words": f"{ANN}: Annabella"})
+    await world.finish(*claimed)
+    receipt = {"type": "receipt", "status": "failed", "id": "C1", "cause": "unknown", "words": f"text:Xylo to:{ANN}"}
+    await world.webhook(receipt)
+
+    def kept(tx: Tx) -> list[object]:
+        parts = [part for message in (told, answered) for part in tx.parts(message.id)]
+        assert [part.status for part in parts] == [Status.FAILED, Status.FAILED]
+        return [*parts, *tx.receipts_of(told.id), *tx.list_notices(), *tx.unknown_codes()]
+
+    found = await world.store.read(kept)
+    assert len(found) > 4
+    for word in (ANN[1:], "Xylo", "Annabella"):
+        assert not [each for each in found if word in repr(each)], word
+
+
 async def test_what_a_carrier_said_of_the_number_goes_with_it(world: World) -> None:
     await world.text("Hello")
 

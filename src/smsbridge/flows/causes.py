@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from smsbridge.contracts.bridge import Bridge
 from smsbridge.contracts.carrier import Carrier
 from smsbridge.contracts.store import Tx, UnknownCode
@@ -20,6 +22,12 @@ def note_code(tx: Tx, bridge: Bridge, account: str, evidence: Evidence) -> None:
         return
     tx.count_unknown_code(account, evidence.code[:_CODE_CHARS], evidence.text[:_TEXT_CHARS], bridge.now_ms())
     tx.afterwards(lambda: bridge.meter.count("unknown_codes_total", carrier=account))
+
+
+def keepable(evidence: Evidence, contact_number: str) -> Evidence:
+    """What of it may be written down: of who was erased, and has no number, not what was said. Carriers quote numbers,
+    and over SMPP the beginning of the text."""
+    return evidence if contact_number else replace(evidence, text="")
 
 
 def show_unknown_code(code: UnknownCode) -> Resource:

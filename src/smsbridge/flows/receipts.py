@@ -14,7 +14,7 @@ from smsbridge.domain.message import Attachment, Interaction, Message, MessageId
 from smsbridge.domain.notices import adds_to_unknown, notice_for
 from smsbridge.domain.outcome import NO_EVIDENCE, Evidence
 from smsbridge.domain.status import FAILURES, REPORT, Status, advance, of_parts
-from smsbridge.flows.causes import note_code
+from smsbridge.flows.causes import keepable, note_code
 from smsbridge.flows.journal import tell_of_message
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.numbers import learn_capable, learn_incapable
@@ -115,6 +115,7 @@ def apply_report(tx: Tx, bridge: Bridge, target: PartRef, report: Report) -> boo
     message = tx.message(target.message_id)
     if message is None:
         return False
+    report = replace(report, evidence=keepable(report.evidence, message.contact_number))
     parts = tx.parts(message.id)
     part = next((each for each in parts if each.number == target.part_number), None)
     if part is not None and target.try_number > part.tries and is_in_doubt_since_restore(tx, message, part):

@@ -37,7 +37,7 @@ from smsbridge.domain.status import FINAL, Move, Status, advance
 from smsbridge.domain.text import count_segments
 from smsbridge.flows import lanes
 from smsbridge.flows.brakes import hold_until_ms, holding, observing, reason_of, sign_of, sparing
-from smsbridge.flows.causes import note_code
+from smsbridge.flows.causes import keepable, note_code
 from smsbridge.flows.links import write_media_link
 from smsbridge.flows.notices import raise_notice
 from smsbridge.flows.outbound import (
@@ -254,7 +254,8 @@ def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected
     current = tx.message(message.id)
     if current is None:
         return
-    report = Report(status=Status.FAILED, cause=outcome.cause, evidence=outcome.evidence)
+    evidence = keepable(outcome.evidence, current.contact_number)
+    report = Report(status=Status.FAILED, cause=outcome.cause, evidence=evidence)
     parts = tx.parts(message.id)
     # What receipts said meanwhile is as true: one that failed keeps its reason, one that was delivered did not fail.
     told = [after_report(each, report) if each.number == part.number else each for each in parts]
@@ -263,7 +264,7 @@ def fail(tx: Tx, bridge: Bridge, message: Message, part: Part, outcome: Rejected
     for before, after in zip(parts, told, strict=True):
         if after is not before:
             tx.update_part(message.id, after)
-    note_code(tx, bridge, message.account, outcome.evidence)
+    note_code(tx, bridge, message.account, evidence)
     give_back_turns(tx, bridge, message)
     settled = settle_message(tx, bridge, current, told)
     send_the_rest(tx, bridge, settled, told)

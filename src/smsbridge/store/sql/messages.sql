@@ -220,7 +220,9 @@ WHERE account = :account AND carrier_message_id = :carrier_message_id AND messag
 ORDER BY received_at_ms;
 
 -- name: settle_receipt
-UPDATE receipts SET message_id = :message_id, part_number = :part_number, applied = 1
+-- Of who was erased, what was said is not kept.
+UPDATE receipts SET message_id = :message_id, part_number = :part_number, applied = 1,
+       evidence = CASE WHEN (SELECT contact_number FROM messages WHERE id = :message_id) = '' THEN '' ELSE evidence END
 WHERE account = :account AND key = :key;
 
 -- name: unmatched_receipts
