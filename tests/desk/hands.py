@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, BrowserContext, Locator, Page, Request, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, Request, Route, expect
 
 from e2e.driving import Api, Phone, Process, browsing, wait_for_file
 from ports import free_port
@@ -148,6 +148,7 @@ class Desk:
         self.under_way: set[Request] = set()
         self.is_line_cut = False
         self.is_refused = False
+        self.refusals: set[int] = set()
         page.on("console", lambda message: self._hear(message.type, message.text))
         page.on("pageerror", lambda error: self.said.append(f"{error}\n{error.stack}"))
         page.on("request", self._watch)
@@ -159,6 +160,7 @@ class Desk:
             r"ERR_(CONNECTION|INTERNET|INCOMPLETE|EMPTY|NETWORK)|Failed to load resource", text
         )
         refused = self.is_refused and re.search(r"status of 4(04|09|22)", text)  # the browser's own line on an answer
+        refused = refused or any(f"status of {status}" in text for status in self.refusals)
         if kind in {"error", "warning"} and not lost and not refused:
             self.said.append(text)
 
@@ -190,6 +192,26 @@ class Desk:
         async with self.page.expect_console_message(lambda message: f"status of {status}" in message.text) as heard:
             yield
         self.said.remove((await heard.value).text)
+
+    @asynccontextmanager
+    async def refusing(self, what: str, status: int = 409, method: str = "GET") -> AsyncIterator[None]:
+        """Requests whose address has `what` are refused within the block.
+
+        The page stays in our hands afterwards: Chromium let go of while it passes an answer on has lost that answer.
+        """
+        self.refusals.add(status)
+        is_over = False
+
+        async def refuse(route: Route) -> None:
+            if is_over or route.request.method != method:
+                await route.fallback()
+            else:
+                problem = {"status": status, "title": "Not now", "detail": "Not at this moment."}
+                await route.fulfill(status=status, json=problem)
+
+        await self.page.route(re.compile(what), refuse)
+        yield
+        is_over = True
 
     async def go_ready(self) -> None:
         await self.page.locator(".channel .state").click()

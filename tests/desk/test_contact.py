@@ -58,6 +58,10 @@ async def test_the_contact_its_details_consent_and_history(office: Office, sign_
     await panel.get_by_role("button", name="Edit contact").click()
     consent = panel.get_by_role("switch", name="+1 500 555 0006")
     await expect(consent).to_be_checked()
+    async with desk.refusing("/opt-out$", method="POST"):
+        await consent.click()
+        await expect(page.locator(".toast")).to_contain_text("Not at this moment.")
+        await expect(consent).to_be_checked()
     await consent.uncheck()
     await expect(desk.list.locator("a.row").first).to_contain_text("Opted out")
     await expect(panel.get_by_role("tab", name="Wrap-up")).to_be_visible()

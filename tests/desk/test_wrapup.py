@@ -20,7 +20,8 @@ async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in:
 
     # End can be taken back for a moment
     await desk.end.click()
-    await page.locator(".toast").get_by_role("button", name="Undo").click()  # five seconds: nothing is looked at before
+    undo = page.locator(".toast").get_by_role("button", name="Undo")
+    await undo.dispatch_event("click")  # it is there for five seconds: the hand does not wait for it to stand still
     await expect(desk.end).to_be_visible()
     await expect(desk.transcript).to_contain_text("Ended by you")
     await expect(desk.transcript).to_contain_text("Active again")
@@ -44,13 +45,22 @@ async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in:
     await page.reload()
     await expect(desk.panel.get_by_label("Note")).to_have_value("Brings the key tomorrow. Pays cash.")
 
-    # Done needs a disposition
+    # what is refused is not said to be done
+    async with desk.refusing("/end$", method="POST"):
+        await desk.end.click()
+        await expect(page.locator(".toast")).to_contain_text("Not at this moment.")
+
+    # Done needs a disposition, and is said once
     await desk.end.click()
     await desk.panel.get_by_role("button", name="Mark as Done").click()
     await expect(desk.panel.get_by_role("alert")).to_contain_text("Choose how it ended")
     await desk.panel.get_by_role("radio", name="Order status").check()
-    await desk.panel.get_by_role("button", name="Mark as Done").click()
+    said: list[str] = []
+    page.on("request", lambda request: said.append(request.url) if request.url.endswith("/done") else None)
+    await desk.panel.get_by_role("button", name="Mark as Done").dblclick()
     await expect(desk.transcript).to_contain_text("Done: Order status")
+    await expect(page.locator(".toast")).to_contain_text("Done: Order status")
+    assert len(said) == 1
     await expect(desk.transcript).to_contain_text("Brings the key tomorrow. Pays cash.")
     await expect(page.locator(".composer")).to_contain_text("To write again, create a new one.")
     await expect(desk.field).to_have_count(0)

@@ -108,8 +108,8 @@ export function decline(interaction) {
 }
 
 export async function end(interaction) {
-  await change(interaction, () => api.post(`/interactions/${interaction.id}/end`, {}));
-  if (state.rules.value.asynchronous) {
+  const said = await change(interaction, () => api.post(`/interactions/${interaction.id}/end`, {}));
+  if (said && state.rules.value.asynchronous) {
     say("Interaction ended", { undo: () => reactivate(interaction), lasts: 5_000 });
   }
 }
@@ -121,6 +121,7 @@ const doneHere = new Set();
 
 export async function markDone(interaction, disposition, note) {
   const finished = await inTurn(interaction.id, async () => {
+    if (doneHere.has(interaction.id)) return null; // a second press
     const said = await change(interaction, () => api.post(`/interactions/${interaction.id}/done`, { disposition, note }));
     if (said) doneHere.add(interaction.id);
     return said;
@@ -167,9 +168,11 @@ export async function changeContact(contact, what) {
 }
 
 export const setOptOut = (contact, sender, opted_out) =>
-  attempt(async () => {
-    keepChanged(await api.post(`/contacts/${contact.id}/opt-out`, { sender, opted_out }));
-  });
+  inTurn(contact.id, () =>
+    attempt(async () => {
+      keepChanged(await api.post(`/contacts/${contact.id}/opt-out`, { sender, opted_out }));
+    }),
+  );
 
 /** What is unread is counted here: it may have been read, or more have come, while the answer was on its way. */
 function keepChanged(contact) {

@@ -63,9 +63,13 @@ export function LineState() {
 }
 
 function AutoAnswer({ classes = "" }) {
+  const isOn = () => Boolean(state.status.value?.auto_answer);
+  const choose = async ({ target }) => {
+    await acts.setAutoAnswer(target.checked);
+    target.checked = isOn(); // where the bridge did not take it, nothing else would put it back
+  };
   return html`<label class=${`switch ${classes}`}>
-    <input type="checkbox" role="switch" checked=${Boolean(state.status.value?.auto_answer)}
-      onChange=${(event) => acts.setAutoAnswer(event.target.checked)} /> Auto-answer
+    <input type="checkbox" role="switch" checked=${isOn()} onChange=${choose} /> Auto-answer
   </label>`;
 }
 

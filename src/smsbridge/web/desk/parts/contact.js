@@ -89,12 +89,14 @@ const unchanged = (contact, key, value) => (String(contact.attributes[key] ?? ""
 
 /** The contact asked, in words of their own, to be left alone, or to be texted again. */
 function Consent({ contact }) {
-  const senders = state.senders.value;
+  const choose = async ({ target }, sender) => {
+    await acts.setOptOut(contact, sender, !target.checked);
+    target.checked = !isOut(state.contacts.value.get(contact.id) ?? contact, sender); // also where the bridge did not take it
+  };
   return html`<fieldset class="pairs"><legend class="label">May be texted from</legend>
-    ${senders.map((sender) => {
-      const isOut = contact.opt_outs.some((each) => each.sender === sender.number && each.opted_out);
-      return html`<label class="switch" key=${sender.number}><input type="checkbox" role="switch" checked=${!isOut}
-        onChange=${(event) => acts.setOptOut(contact, sender.number, !event.target.checked)} /> <span class="number">${number(sender.number)}</span></label>`;
-    })}
+    ${state.senders.value.map((sender) => html`<label class="switch" key=${sender.number}><input type="checkbox" role="switch"
+      checked=${!isOut(contact, sender.number)} onChange=${(event) => choose(event, sender.number)} /> <span class="number">${number(sender.number)}</span></label>`)}
   </fieldset>`;
 }
+
+const isOut = (contact, sender) => contact.opt_outs.some((each) => each.sender === sender && each.opted_out);
