@@ -77,19 +77,22 @@ async def test_the_door(browser: Browser, office: Office) -> None:
         await desk.accept()
         await desk.field.fill("half a sentence")
 
-        # the session ends elsewhere: here too, and what was half written is kept
-        other = await desk.context.new_page()
-        await other.goto(f"{office.url}/desk")
-        await _sign_out(other)
+        # somebody else signs in by another window: this one is nobody's any more, and what was half written is kept
+        bo = {"name": "bo", "passcode": office.passcodes["bo"]}
+        assert (await desk.context.request.post(f"{office.url}/v1/session", data=bo)).status == 201
         await expect(page.get_by_label("Passcode")).to_be_visible()
         await expect(page.get_by_role("status").filter(has_text="session has ended")).to_be_visible()
         await desk.sign_in("mara")
         await desk.list.locator("a.row", has_text="0142").click()
         await expect(desk.field).to_have_value("half a sentence")
 
-        # whoever signs out here leaves nothing behind but the theme
+        # whoever signs out here leaves nothing behind but the theme, and is not told so before it is true
         await page.get_by_role("button", name="Light or dark").click()
+        async with desk.refusing("/v1/session$", status=503, method="DELETE"):
+            await _sign_out(page)
+            await expect(page.locator(".toast")).to_contain_text("You are still signed in")
         await _sign_out(page)
+        await expect(page.get_by_label("Passcode")).to_be_visible()
         await desk.sign_in("mara")
         await expect(page.locator("html[data-theme=dark]")).to_have_count(1)
         await desk.list.locator("a.row", has_text="0142").click()
@@ -100,7 +103,27 @@ async def test_the_door(browser: Browser, office: Office) -> None:
         await expect(page.get_by_label("Passcode")).to_be_visible()
 
 
+async def test_the_next_at_the_same_window_finds_nothing_of_the_one_before(office: Office, sign_in: SignIn) -> None:
+    desk = await sign_in("mara")
+    page, phone = desk.page, office.phone(PHONE)
+    await desk.go_ready()
+    await phone.text("Is this seat taken?")
+    await page.locator(".offer").get_by_role("button", name="Not now").click()
+    async with page.expect_response(lambda answer: answer.url.endswith("/read")):
+        await desk.visit("desk", (await office.api.interaction_of(PHONE))["id"])
+    await desk.field.fill("Mara's words")
+    await _sign_out(page)
+
+    await page.get_by_label("Name").fill("bo")
+    await page.get_by_label("Passcode").fill(office.passcodes["bo"])
+    async with page.expect_response(lambda answer: answer.url.endswith("/read")):  # what she has read he has not
+        await page.get_by_role("button", name="Sign in").click()
+    await expect(desk.message("Is this seat taken?")).to_be_visible()
+    await expect(desk.field).to_have_value("")
+    await desk.go_ready()
+    await expect(page.locator(".offer")).to_contain_text("Is this seat taken?")  # what she did not want he may
+
+
 async def _sign_out(page: Page) -> None:
     await page.get_by_role("button", name="Mara Lindqvist, supervisor").click()
     await page.get_by_role("button", name="Sign out").click()
-    await expect(page.get_by_label("Passcode")).to_be_visible()

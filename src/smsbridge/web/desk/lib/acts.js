@@ -1,7 +1,7 @@
 // What an agent does. Each act asks the bridge, keeps what it answers, and says in words what went wrong.
 import { batch } from "./html.js";
 import * as api from "./api.js";
-import { dropAllDrafts } from "./drafts.js";
+import { beginDrafts, dropAllDrafts } from "./drafts.js";
 import * as loads from "./loads.js";
 import * as state from "./state.js";
 import * as unsent from "./unsent.js";
@@ -21,6 +21,8 @@ export async function begin() {
 
 function enter() {
   const { agent, status, last_event_id } = state.session.value;
+  api.turnOver();
+  beginDrafts(agent.id);
   state.merge(state.agents, [[agent.id, { role: state.session.value.role, ...status }]]);
   follow(last_event_id);
   unsent.begin(agent.id, (message) => attempt(() => loads.pullTranscript(message.contact_id), { quietly: true }));
@@ -33,18 +35,29 @@ export async function signIn(name, passcode) {
 }
 
 export async function signOut() {
-  await attempt(() => api.remove("/session"));
+  const isOver = await attempt(() => api.remove("/session"), { quietly: true });
+  if (!isOver && state.session.value) return say("You are still signed in: the bridge does not answer. Try again in a moment.", { bad: true, lasts: 6_000 });
   dropAllDrafts();
   leave();
+  state.farewell.value = "";
 }
 
+/** Whoever comes next at this window finds nothing of this agent but the theme and the address. */
 function leave() {
+  api.turnOver();
   unfollow();
+  unsent.rest();
+  reading.clear();
+  writingUntil.clear();
   batch(() => {
     state.session.value = null;
     state.interactions.value = new Map();
     state.contacts.value = new Map();
     state.transcripts.value = new Map();
+    state.replies.value = [];
+    state.declined.value = new Set();
+    state.heard.value = state.failed.value = "";
+    state.toast.value = state.dialog.value = null;
   });
 }
 
@@ -214,8 +227,9 @@ export function look(interaction, isWriting) {
   );
 }
 
+/** Who signs out is no longer here either way. */
 export const lookAway = (interactionId) =>
-  attempt(() => api.remove(`/interactions/${interactionId}/presence`, {}), { quietly: true });
+  state.session.value && attempt(() => api.remove(`/interactions/${interactionId}/presence`, {}), { quietly: true });
 
 // --- saying so
 

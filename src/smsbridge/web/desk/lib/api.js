@@ -28,6 +28,13 @@ export function whenSignedOut(work) {
 
 export const sayGoodbye = () => onSignedOut();
 
+let visit = 0;
+
+/** Somebody comes or goes: what was asked before was asked for whoever was here then. */
+export function turnOver() {
+  visit += 1;
+}
+
 export const get = (path, query) => call("GET", path + write(query));
 export const post = (path, body, key) => call("POST", path, body, key);
 export const put = (path, body) => call("PUT", path, body);
@@ -38,6 +45,7 @@ async function call(method, path, body, key) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
+  const asked = visit;
   let response;
   try {
     response = await fetch(`/v1${path}`, {
@@ -49,6 +57,7 @@ async function call(method, path, body, key) {
   } catch {
     throw new LineDown();
   }
+  if (asked !== visit && (method === "GET" || response.status === 401)) throw new Problem({ status: 401, title: "That was before." });
   return read(response);
 }
 

@@ -75,20 +75,23 @@ function look() {
 }
 
 let triedAt = 0;
-/** A stream that is refused does not say why: the question before it tells whether the session has ended. */
+/** A stream that is refused does not say why: the question before it tells whether the session has ended, or is somebody else's by
+    now, who came in by another window. */
 async function tryAgain() {
   if (Date.now() - triedAt < RETRY_MS) return;
   triedAt = Date.now();
   const session = await api.get("/session").catch(() => undefined);
-  if (session === null) api.sayGoodbye();
-  if (session && source === null && state.session.value) connect();
+  if (session === undefined) return;
+  if (session?.agent.id !== state.me.value) api.sayGoodbye();
+  else if (source === null) connect();
 }
 
 /** The stream's heartbeat is a comment that scripts do not hear: a small question tells whether the line is alive. */
 async function check() {
   heardAt = Date.now();
   try {
-    await api.get("/session");
+    const session = await api.get("/session");
+    if (session?.agent.id !== state.me.value) api.sayGoodbye();
   } catch (problem) {
     if (problem instanceof api.LineDown) {
       source?.close();
@@ -127,7 +130,7 @@ async function catchUp() {
     const told = held;
     held = null;
     isRepeated = true;
-    batch(() => told.forEach(([work, event]) => work(event)));
+    if (state.session.value === session) batch(() => told.forEach(([work, event]) => work(event)));
     isRepeated = false;
     if (state.session.value && state.session.value !== session) ask(catchUp()); // somebody else came in meanwhile
   }

@@ -13,6 +13,7 @@ export const unsent = signal([]);
 
 let owner = "";
 let isSending = false;
+let again = 0;
 let onTaken = () => {};
 
 /** Takes up what an earlier page of this agent left behind. `work` hears of every message that was taken. */
@@ -21,6 +22,12 @@ export function begin(agentId, work) {
   onTaken = work;
   unsent.value = kept.keys(nameOf("")).map((name) => kept.read(name, null)).filter(Boolean).sort(byTime);
   sendAll();
+}
+
+/** Its agent has left: what waits stays kept for them, and is not sent by whoever comes next. */
+export function rest() {
+  owner = "";
+  unsent.value = [];
 }
 
 const nameOf = (key) => `unsent.${owner}.${key}`;
@@ -62,24 +69,26 @@ export async function sendAll() {
 /** False when the line is down: then everything waits. */
 async function sendOne(item) {
   const { text, interactionId, to, attachments = [], quick, force } = item;
+  const name = nameOf(item.key); // its agent may have left by the time of the answer
   const where = quick ? { to, quick_reply: true } : { interaction_id: interactionId };
   const media = attachments.map((each) => ({ attachment_id: each.id }));
   try {
     const said = { ...where, text, media, force: Boolean(force), client_reference: item.key };
     const message = await api.post("/messages", said, item.key);
-    kept.forget(nameOf(item.key));
+    kept.forget(name);
     change(item.key, { state: "taken" });
     onTaken(message);
   } catch (problem) {
     if (problem instanceof api.LineDown) {
-      setTimeout(sendAll, RETRY_MS); // the stream may live on: nothing else would call
+      clearTimeout(again);
+      again = setTimeout(sendAll, RETRY_MS); // the stream may live on: nothing else would call
       return false;
     }
     if (problem.status === 401) return false;
     if (problem.status === 409 && problem.code === undefined) return pause(); // another tab says the same just now
-    change(item.key, { state: "refused", detail: problem.message, overridable: Boolean(problem.overridable) });
-    const refused = unsent.value.find((each) => each.key === item.key);
-    if (refused) kept.write(nameOf(item.key), refused);
+    const refusal = { state: "refused", detail: problem.message, overridable: Boolean(problem.overridable) };
+    if (kept.read(name, null)) kept.write(name, { ...item, ...refusal });
+    change(item.key, refusal);
   }
   return true;
 }
