@@ -113,15 +113,33 @@ async def test_the_next_at_the_same_window_finds_nothing_of_the_one_before(offic
         await desk.visit("desk", (await office.api.interaction_of(PHONE))["id"])
     await desk.field.fill("Mara's words")
     await _sign_out(page)
-
-    await page.get_by_label("Name").fill("bo")
-    await page.get_by_label("Passcode").fill(office.passcodes["bo"])
     async with page.expect_response(lambda answer: answer.url.endswith("/read")):  # what she has read he has not
-        await page.get_by_role("button", name="Sign in").click()
+        await _sign_in(page, office, "bo")
     await expect(desk.message("Is this seat taken?")).to_be_visible()
     await expect(desk.field).to_have_value("")
     await desk.go_ready()
     await expect(page.locator(".offer")).to_contain_text("Is this seat taken?")  # what she did not want he may
+
+    # the browser keeps nothing more, the bridge is away, the session ends: what was sent goes out when its agent is back
+    full = "() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }; }"
+    await page.evaluate(full)
+    async with desk.refusing("/v1/messages$", status=503, method="POST"):
+        await desk.write("It is free")
+        await expect(desk.message("It is free")).to_contain_text("Waiting for the line")
+        await desk.context.clear_cookies()
+        desk.refusals.add(401)
+        await page.locator(".channel .state").click()
+        await expect(page.get_by_label("Passcode")).to_be_visible()
+    await _sign_in(page, office, "bo")
+    await expect(desk.message("It is free")).to_contain_text("Delivered")
+    assert [each["text"] for each in await phone.received()] == ["It is free"]
+
+
+async def _sign_in(page: Page, office: Office, agent_id: str) -> None:
+    """At the door where one stands: the page is not loaded anew."""
+    await page.get_by_label("Name").fill(agent_id)
+    await page.get_by_label("Passcode").fill(office.passcodes[agent_id])
+    await page.get_by_role("button", name="Sign in").click()
 
 
 async def _sign_out(page: Page) -> None:

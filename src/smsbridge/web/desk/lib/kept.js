@@ -1,20 +1,20 @@
 // What must survive a reload: drafts and settings in this browser, for this agent.
 
+/** What the browser would not keep, being full or forbidden to: it lasts as long as the page. */
 const memory = new Map();
 
 function storage(kind) {
   try {
     return kind === "session" ? window.sessionStorage : window.localStorage;
   } catch {
-    return null; // the browser forbids it: then it lasts as long as the page
+    return null;
   }
 }
 
 export function read(key, otherwise, kind = "local") {
-  const kept = storage(kind);
   try {
-    const text = kept ? kept.getItem(`smsbridge.${key}`) : memory.get(key);
-    return text === null || text === undefined ? otherwise : JSON.parse(text);
+    const text = memory.get(key) ?? storage(kind)?.getItem(`smsbridge.${key}`) ?? null;
+    return text === null ? otherwise : JSON.parse(text);
   } catch {
     return otherwise;
   }
@@ -22,19 +22,18 @@ export function read(key, otherwise, kind = "local") {
 
 export function write(key, value, kind = "local") {
   const text = JSON.stringify(value);
-  memory.set(key, text);
   try {
-    storage(kind)?.setItem(`smsbridge.${key}`, text);
+    storage(kind).setItem(`smsbridge.${key}`, text);
+    memory.delete(key);
   } catch {
-    // full, or forbidden: the memory of this page has it
+    memory.set(key, text);
   }
 }
 
 /** The keys that begin so. */
 export function keys(prefix, kind = "local") {
-  const kept = storage(kind);
-  const all = kept ? Object.keys(kept) : [...memory.keys()].map((key) => `smsbridge.${key}`);
-  return all.filter((key) => key.startsWith(`smsbridge.${prefix}`)).map((key) => key.slice("smsbridge.".length));
+  const stored = Object.keys(storage(kind) ?? {}).map((key) => key.replace(/^smsbridge\./, ""));
+  return [...new Set([...stored, ...memory.keys()])].filter((key) => key.startsWith(prefix));
 }
 
 export function forget(key, kind = "local") {

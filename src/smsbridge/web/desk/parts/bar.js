@@ -151,7 +151,11 @@ export function toggleTheme() {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("smsbridge.theme", root.dataset.theme);
+  try {
+    localStorage.setItem("smsbridge.theme", root.dataset.theme);
+  } catch {
+    // forbidden, or full: it lasts as long as the page
+  }
 }
 
 const Theme = () => html`<button class="icon-button only-desk" aria-label="Light or dark" title="Light or dark" onClick=${toggleTheme}>
