@@ -82,7 +82,8 @@ async def test_the_door(browser: Browser, office: Office) -> None:
         assert (await desk.context.request.post(f"{office.url}/v1/session", data=bo)).status == 201
         await expect(page.get_by_label("Passcode")).to_be_visible()
         await expect(page.get_by_role("status").filter(has_text="session has ended")).to_be_visible()
-        await desk.sign_in("mara")
+        await _sign_in(page, office, "mara")
+        await desk.settle()
         await desk.list.locator("a.row", has_text="0142").click()
         await expect(desk.field).to_have_value("half a sentence")
 
@@ -120,7 +121,7 @@ async def test_the_next_at_the_same_window_finds_nothing_of_the_one_before(offic
     await desk.go_ready()
     await expect(page.locator(".offer")).to_contain_text("Is this seat taken?")  # what she did not want he may
 
-    # the browser keeps nothing more, the bridge is away, the session ends: what was sent goes out when its agent is back
+    # the browser is full, the bridge away, the session ends: what was sent goes out when its agent is back
     full = "() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }; }"
     await page.evaluate(full)
     async with desk.refusing("/v1/messages$", status=503, method="POST"):

@@ -51,6 +51,7 @@ function leave() {
   writingUntil.clear();
   batch(() => {
     state.session.value = null;
+    state.reloads.value = 0;
     state.interactions.value = new Map();
     state.contacts.value = new Map();
     state.transcripts.value = new Map();
