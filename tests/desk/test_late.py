@@ -132,6 +132,20 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await desk.settle()
     await expect(desk.message("Only a question")).to_be_visible()
 
+    # and so is a stream that nobody answers
+    silent: list[Route] = []
+
+    async def say_nothing(route: Route) -> None:
+        silent.append(route)
+        if len(silent) > 1:
+            await route.continue_()
+
+    await page.route("**/v1/events*", say_nothing)
+    async with page.expect_request("**/v1/events*"):
+        await page.reload()
+    await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 60_000; }")
+    await desk.settle()
+
     # what was never there stops nothing
     desk.is_refused = True
     await desk.visit("communication", "con_nobody")

@@ -102,6 +102,7 @@ async def test_a_restart_under_an_open_desk_loses_doubles_and_disorders_nothing(
     await office.kill()  # whether the desk was told of it, and could ask for it, is chance
     await expect(desk.page.locator(".line-state")).to_contain_text("Reconnecting")
     await expect(desk.page.locator(".banner")).to_contain_text("kept here")
+    await desk.page.evaluate("() => { const now = Date.now; Date.now = () => now() - 3_600_000; }")  # the clock is set
     await desk.write("four, while it was away")
     await expect(desk.message("four, while it was away")).to_contain_text("Waiting for the line")
     await desk.write("five, after it")
@@ -142,9 +143,22 @@ async def test_what_was_told_while_the_answer_was_lost_is_shown_when_the_line_is
     await desk.accept()
     await expect(desk.message("first")).to_be_visible()
     desk.is_line_cut = True
-    # twice in a row, if it asks so again
-    await desk.page.route("**/transcript?after=*", lambda route: route.abort(), times=2)
+    is_lost = True
+
+    async def lose(route: Route) -> None:
+        await (route.abort() if is_lost else route.continue_())
+
+    await desk.page.route("**/transcript?after=*", lose)
     async with desk.page.expect_event("requestfailed", lambda request: "/transcript?after=" in request.url):
         await phone.text("second")
+    is_lost = False
     await expect(desk.message("second")).to_be_visible()
-    await desk.expect_texts("first", "second")
+
+    # or was refused for the moment
+    async with (
+        desk.refusing(r"/transcript\?after=", status=500),
+        desk.page.expect_response(lambda answer: answer.status == 500),
+    ):
+        await phone.text("third")
+    await expect(desk.message("third")).to_be_visible()
+    await desk.expect_texts("first", "second", "third")

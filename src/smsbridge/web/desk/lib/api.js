@@ -14,6 +14,9 @@ export class LineDown extends Error {
   }
 }
 
+/** Whether the same question may be answered in a moment. */
+export const mayPass = (problem) => problem instanceof LineDown || problem.status === 429 || problem.status >= 500;
+
 const PATIENCE_MS = 30_000;
 
 /** A name for one act, so that it can be said again. (`crypto.randomUUID` is there for https and localhost only.) */

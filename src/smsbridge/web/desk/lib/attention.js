@@ -17,7 +17,12 @@ export async function askToNotify() {
 /** One for each subject, however many texts it has; none while the page is in front. */
 export function notify(tag, title, body) {
   if (isLookedAt() || !mayNotify() || settings.value.notifications === false) return;
-  const shown = new Notification(title, { body, tag, icon: "/desk/assets/favicon.svg" });
+  let shown;
+  try {
+    shown = new Notification(title, { body, tag, icon: "/desk/assets/favicon.svg" });
+  } catch {
+    return; // browsers of phones grant it, and then want it from a service worker
+  }
   shown.onclick = () => {
     window.focus();
     shown.close();

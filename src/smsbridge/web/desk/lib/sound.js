@@ -5,12 +5,12 @@ const EVERY_MS = 2_000;
 const TONES = { offer: [[660, 0, 0.14], [880, 0.12, 0.22]], answer: [[740, 0, 0.12]] };
 
 let context = null;
-let playedAt = 0;
+let playedAt = -EVERY_MS;
 
 export function chime(kind) {
-  if (!settings.value.sound || Date.now() - playedAt < EVERY_MS) return;
+  if (!settings.value.sound || performance.now() - playedAt < EVERY_MS) return;
   if (!navigator.userActivation?.hasBeenActive) return; // browsers allow no sound before the first press
-  playedAt = Date.now();
+  playedAt = performance.now();
   context ??= new AudioContext();
   for (const [hertz, begins, lasts] of TONES[kind]) {
     const [tone, loudness] = [context.createOscillator(), context.createGain()];

@@ -61,6 +61,14 @@ function connect() {
   }
 }
 
+/** The clock may have been set meanwhile: then it is time at once, and not only when the clock is there again. */
+const isPast = (since, ms) => Math.abs(Date.now() - since) > ms;
+
+function drop() {
+  source?.close();
+  lose();
+}
+
 function lose() {
   source = null;
   state.line.value = navigator.onLine ? "reconnecting" : "offline";
@@ -69,8 +77,9 @@ function lose() {
 function look() {
   if (source === null) {
     if (navigator.onLine || state.line.value !== "offline") tryAgain();
-  } else if (source.readyState === EventSource.OPEN && Date.now() - heardAt > SILENT_MS) {
-    check();
+  } else if (isPast(heardAt, SILENT_MS)) {
+    if (source.readyState === EventSource.OPEN) check();
+    else drop(); // asked for, and nobody has said a word
   }
 }
 
@@ -78,7 +87,7 @@ let triedAt = 0;
 /** A stream that is refused does not say why: the question before it tells whether the session has ended, or is somebody else's by
     now, who came in by another window. */
 async function tryAgain() {
-  if (Date.now() - triedAt < RETRY_MS) return;
+  if (!isPast(triedAt, RETRY_MS)) return;
   triedAt = Date.now();
   const session = await api.get("/session").catch(() => undefined);
   if (session === undefined) return;
@@ -93,17 +102,13 @@ async function check() {
     const session = await api.get("/session");
     if (session?.agent.id !== state.me.value) api.sayGoodbye();
   } catch (problem) {
-    if (problem instanceof api.LineDown) {
-      source?.close();
-      lose();
-    }
+    if (problem instanceof api.LineDown) drop();
   }
 }
 
 addEventListener("online", () => state.session.value && source === null && connect());
 addEventListener("offline", () => {
-  source?.close();
-  lose();
+  drop();
   state.line.value = "offline";
 });
 
@@ -139,10 +144,9 @@ async function catchUp() {
 /** For what an event needs to be asked. If the line breaks meanwhile, all is loaded when it is back: nothing is missed. */
 function ask(answer) {
   Promise.resolve(answer).catch((problem) => {
-    if (problem instanceof api.LineDown) {
+    if (api.mayPass(problem)) {
       isBehind = true;
-      source?.close();
-      lose();
+      drop();
     } else if (!(problem instanceof api.Problem)) throw problem; // a problem: it is gone meanwhile, or not ours
   });
 }
