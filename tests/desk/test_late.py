@@ -104,6 +104,7 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await desk.go_ready()
     await office.phone(FIRST).text("Only a question")
     await desk.accept()
+    done = await office.api.interaction_of(FIRST)
     await desk.end.click()
     await desk.panel.get_by_role("radio", name="Order status").check()
     await desk.panel.get_by_role("button", name="Mark as Done").click()
@@ -111,6 +112,21 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await desk.list.get_by_role("tab", name="Done").click()
     await expect(desk.row(FIRST)).to_be_visible()
     await desk.visit("desk")
+
+    # what cannot be had at the moment is waited for, and not said to be nothing
+    async with desk.refusing(r"/v1/session$|/icons\.svg$", status=503):
+        await page.reload()
+        await expect(page.get_by_role("heading", name="The bridge does not answer")).to_be_visible()
+    await desk.settle()
+    await expect(page.locator("svg.icons")).to_be_attached()
+    async with desk.refusing(r"state=done|/transcript\?limit=", status=503):
+        await desk.list.get_by_role("tab", name="Done").click()
+        await expect(page.locator(".toast")).to_be_visible()
+        await expect(desk.list).to_contain_text("Looking…")
+        await desk.visit("desk", done["id"])
+        await expect(desk.transcript).to_contain_text("Looking for what was said…")
+    await expect(desk.row(FIRST)).to_be_visible()
+    await expect(desk.message("Only a question")).to_be_visible()
 
     # while all is loaded anew the agent opens what is done
     async with _late(page, r"/v1/standard-responses") as held:
@@ -169,6 +185,12 @@ async def test_a_late_answer_to_fewer_letters_is_not_shown(office: Office, sign_
         await page.keyboard.type("ple")
         await expect(rows).to_have_count(1)
     await expect(rows).to_have_count(1)
+    await page.get_by_label("Name, number or words").fill("pears")
+    await expect(page.get_by_role("dialog")).to_contain_text("Nothing with “pears”")
+    async with desk.refusing("/v1/search", status=503):  # whether there is anything nobody knows
+        await page.get_by_label("Name, number or words").fill("apricot")
+        await expect(page.locator(".toast")).to_contain_text("does not answer")
+        await expect(page.get_by_role("dialog")).not_to_contain_text("Nothing with")
     await page.keyboard.press("Escape")
 
     await page.get_by_role("link", name="Communication").click()

@@ -14,6 +14,7 @@ export async function begin() {
     await loads.loadSession();
   } catch (problem) {
     if (!(problem instanceof api.LineDown)) throw problem;
+    state.isUnanswered.value = true;
     setTimeout(begin, RETRY_MS);
   }
   if (state.session.value) enter();
@@ -231,6 +232,29 @@ export function look(interaction, isWriting) {
 /** Who signs out is no longer here either way. */
 export const lookAway = (interactionId) =>
   state.session.value && attempt(() => api.remove(`/interactions/${interactionId}/presence`, {}), { quietly: true });
+
+// --- what a part of the page shows
+
+/** Asks for it, and again after a moment where no answer came or the refusal passes: the stream may live on, and nothing else would ask.
+    `work` is given a function that says whether nobody waits any more. Answers what ends it, when the part goes. */
+export function need(work, how) {
+  let timer = 0;
+  let isOver = false;
+  const ask = async (how) => {
+    let isLost = false;
+    const once = () => work(() => isOver).catch((problem) => {
+      isLost = api.mayPass(problem);
+      throw problem;
+    });
+    await attempt(once, how);
+    if (isLost && !isOver) timer = setTimeout(ask, RETRY_MS, { quietly: true });
+  };
+  ask(how);
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+}
 
 // --- saying so
 

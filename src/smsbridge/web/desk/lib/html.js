@@ -7,10 +7,13 @@ export { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 export { batch, computed, effect, signal, untracked } from "../vendor/signals.js";
 export const html = htm.bind(h);
 
+const RETRY_MS = 2_000;
+
 /** Into the page once: an icon that is shown while the bridge is away cannot be fetched any more. */
 async function loadIcons() {
-  const text = await (await fetch("/desk/assets/icons.svg")).text();
-  const icons = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+  const answer = await fetch("/desk/assets/icons.svg").catch(() => null);
+  if (!answer?.ok) return void setTimeout(loadIcons, RETRY_MS); // half of the buttons have no other face
+  const icons = new DOMParser().parseFromString(await answer.text(), "image/svg+xml").documentElement;
   for (const icon of icons.children) icon.id = `icon-${icon.id}`;
   icons.setAttribute("class", "icons");
   icons.setAttribute("aria-hidden", "true");

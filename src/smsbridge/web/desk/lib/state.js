@@ -5,6 +5,8 @@ import * as kept from "./kept.js";
 
 /** Who is signed in, as GET /v1/session says; undefined: not asked yet; null: nobody. */
 export const session = signal(undefined);
+/** Whether it was asked in vain. */
+export const isUnanswered = signal(false);
 export const me = computed(() => session.value?.agent.id ?? "");
 export const supervises = computed(() => session.value?.role === "supervisor");
 export const rules = computed(() => session.value?.desk ?? {});

@@ -11,6 +11,7 @@ import { Communication } from "./communication.js";
 import { FindEverything } from "./find.js";
 import { Help } from "./help.js";
 import { List } from "./list.js";
+import { Mark } from "./mark.js";
 import { NewInteraction } from "./new.js";
 import { Panel } from "./panel.js";
 import { PopUps } from "./popups.js";
@@ -21,7 +22,7 @@ import { Empty, Transcript } from "./transcript.js";
 
 export function App() {
   useDesk();
-  if (state.session.value === undefined) return null;
+  if (state.session.value === undefined) return state.isUnanswered.value ? html`<${Unanswered} />` : null;
   if (state.session.value === null) return html`<${SignIn} />`;
   const { place } = state.place.value;
   return html`
@@ -39,6 +40,14 @@ export function App() {
     </div>
     <${Dialogs} />
   `;
+}
+
+function Unanswered() {
+  return html`<div class="sign-in"><main class="door">
+    <span class="mark"><${Mark} /><span>smsbridge</span></span>
+    <div><h1>The bridge does not answer</h1>
+      <p class="lead">This page goes on asking, and opens by itself. What you have written is kept.</p></div>
+  </main></div>`;
 }
 
 /** Inside another page, which has a bar of its own. */
@@ -64,7 +73,8 @@ function Workplace({ isInside }) {
   const current = state.current.value;
   const contact = current && state.contacts.value.get(current.contact_id);
   useEffect(() => {
-    if (id && !state.interactions.value.has(id)) acts.attempt(() => loadInteraction(id)); // somebody's link, or our own history
+    if (id && !state.interactions.value.has(id)) return acts.need(() => loadInteraction(id)); // somebody's link, or our own history
+    return undefined;
   }, [id]);
   const Landmark = isInside ? "div" : "main";
   return html`<${Landmark} class="stage" id=${isInside ? undefined : "main"}>

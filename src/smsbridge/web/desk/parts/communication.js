@@ -20,7 +20,8 @@ export function Communication() {
   const { id } = state.place.value;
   const contact = state.contacts.value.get(id);
   useEffect(() => {
-    if (id && !contact) acts.attempt(() => loadContact(id));
+    if (id && !contact) return acts.need(() => loadContact(id));
+    return undefined;
   }, [id]);
   return html`<main class="stage" id="main"><h1 class="unseen">Communication</h1><div class=${`desk${contact ? "" : " at-list"}`}>
     <${ContactList} current=${id} />
@@ -35,20 +36,20 @@ export function Communication() {
 
 function ContactList({ current }) {
   const [query, setQuery] = useState("");
-  const [others, setOthers] = useState({ ids: [], next: null });
+  const [others, setOthers] = useState({ ids: [], next: null, words: null }); // and the words that they were asked for with
   const field = useRef(null);
   useEffect(() => {
-    let isOver = false; // an answer to fewer letters may come later than one to more
-    const timer = setTimeout(async () => {
-      await acts.attempt(async () => {
-        await loadContacts({ assigned_to: state.me.value, query: query.trim(), limit: 200 });
-        const page = await loadContacts({ query: query.trim(), limit: 50 });
-        if (!isOver) setOthers({ ids: page.items.map((each) => each.id), next: page.next_cursor });
-      });
-    }, query ? PAUSE_MS : 0);
+    const ask = async (isOver) => {
+      await loadContacts({ assigned_to: state.me.value, query: query.trim(), limit: 200 });
+      const page = await loadContacts({ query: query.trim(), limit: 50 });
+      if (isOver()) return; // an answer to fewer letters may come later than one to more
+      setOthers({ ids: page.items.map((each) => each.id), next: page.next_cursor, words: query.trim() });
+    };
+    let stop = () => {};
+    const timer = setTimeout(() => (stop = acts.need(ask)), query ? PAUSE_MS : 0);
     return () => {
-      isOver = true;
       clearTimeout(timer);
+      stop();
     };
   }, [query, state.reloads.value]);
   useLayoutEffect(() => {
@@ -58,7 +59,7 @@ function ContactList({ current }) {
   });
   const more = () => acts.attempt(async () => {
     const page = await loadContacts({ query: query.trim(), limit: 50, cursor: others.next });
-    setOthers((now) => (now === others ? { ids: [...others.ids, ...page.items.map((each) => each.id)], next: page.next_cursor } : now));
+    setOthers((now) => (now === others ? { ...others, ids: [...others.ids, ...page.items.map((each) => each.id)], next: page.next_cursor } : now));
   });
   const all = [...state.contacts.value.values()].filter((each) => matches(each, query));
   const mine = all.filter((each) => each.assigned_to === state.me.value).sort(byLast);
@@ -74,7 +75,7 @@ function ContactList({ current }) {
       <${Group} words="Unassigned" figure=${`${unassigned.length}${others.next ? "+" : ""}`} people=${unassigned} current=${current} />
       <${Group} words="With colleagues" figure=${colleagues.length} people=${colleagues} current=${current} />
       ${others.next && html`<p class="rest"><button class="button quiet small" onClick=${more}>Earlier contacts</button></p>`}
-      ${!mine.length && !rest.length && html`<div class="empty small"><${Icon} name="users" /><h3>${query ? `Nobody with “${query}”` : "No contacts yet"}</h3>
+      ${!mine.length && !rest.length && others.words === query.trim() && html`<div class="empty small"><${Icon} name="users" /><h3>${query ? `Nobody with “${query}”` : "No contacts yet"}</h3>
         <p>${query ? "Search all texts with Ctrl K." : "Whoever texts you, or is texted, stands here."}</p></div>`}
     </div>
   </nav>`;

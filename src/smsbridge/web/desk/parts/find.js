@@ -21,9 +21,9 @@ export function FindEverything() {
     let isOver = false; // an answer to fewer letters may come later than one to more
     const timer = setTimeout(async () => {
       const said = await acts.attempt(() => api.get("/search", { query, limit: 12 }));
-      if (!said || isOver) return;
-      keepContacts(said.contacts.filter((each) => !state.contacts.value.has(each.id)));
-      setFound(said);
+      if (isOver) return;
+      if (said) keepContacts(said.contacts.filter((each) => !state.contacts.value.has(each.id)));
+      setFound(said && { ...said, query });
     }, PAUSE_MS);
     return () => {
       isOver = true;
@@ -44,7 +44,7 @@ export function FindEverything() {
       <input type="search" autofocus aria-label="Name, number or words" placeholder="Name, number or words" value=${words} onInput=${(event) => setWords(event.target.value)} />
     </label>
     <div class="results" role="region" aria-label="Results" aria-live="polite">
-      ${isNothing && html`<div class="empty small"><h3>Nothing with “${words.trim()}”</h3><p>Neither a contact nor a text has it.</p></div>`}
+      ${isNothing && html`<div class="empty small"><h3>Nothing with “${found.query}”</h3><p>Neither a contact nor a text has it.</p></div>`}
       ${found?.contacts.length > 0 && html`<h3 class="group">Contacts</h3>
         <ul>${found.contacts.map((contact) => html`<li key=${contact.id}><a class="row" href=${`#/communication/${contact.id}`} onClick=${close}>
           <${Avatar} name=${nameOf(contact)} id=${contact.id} /><span class="name"><${Person} contact=${contact} /></span><span class="when"></span>

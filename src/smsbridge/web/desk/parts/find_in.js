@@ -23,9 +23,9 @@ export function FindIn({ contact }) {
     let isOver = false; // an answer to fewer letters may come later than one to more
     const timer = setTimeout(async () => {
       const found = await acts.attempt(() => findAll(contact.id, words.trim()));
-      if (!found || isOver) return;
+      if (isOver) return;
       setHits(found);
-      setAt(found.length - 1);
+      setAt(found ? found.length - 1 : -1);
     }, PAUSE_MS);
     return () => {
       isOver = true;

@@ -72,7 +72,7 @@ function Queue() {
 
 function Done() {
   const [isAsked, setAsked] = useState(false);
-  useEffect(() => void acts.attempt(loadDone).then(() => setAsked(true)), [state.reloads.value]);
+  useEffect(() => acts.need(() => loadDone().then(() => setAsked(true))), [state.reloads.value]);
   const done = state.done.value;
   if (!done.length) {
     return html`<div class="empty small"><${Icon} name="circle-check" /><h3>${isAsked ? "Nothing is done yet" : "Looking…"}</h3>

@@ -69,11 +69,11 @@ function InShort({ interaction }) {
 
 export function History({ contact, most = 50 }) {
   const [past, setPast] = useState(null);
-  useEffect(() => {
-    let isOver = false;
-    acts.attempt(() => api.get("/interactions", { contact: contact.id, limit: most + 1 }), { quietly: true }).then((page) => !isOver && page && setPast(page.items));
-    return () => (isOver = true);
-  }, [contact.id, state.current.value?.state]);
+  const ask = async (isOver) => {
+    const page = await api.get("/interactions", { contact: contact.id, limit: most + 1 });
+    if (!isOver()) setPast(page.items);
+  };
+  useEffect(() => acts.need(ask, { quietly: true }), [contact.id, state.current.value?.state]);
   return html`<section aria-label="Earlier interactions"><h3>Interactions <span class="end">${past && (past.length > most ? `the last ${most}` : past.length)}</span></h3>
     ${past && html`<ol class="past">${past.slice(0, most).map((each) => html`<li key=${each.id}>
       <a href=${`#/desk/${each.id}`} aria-current=${state.current.value?.id === each.id ? "true" : undefined} onClick=${() => state.interactions.value.has(each.id) || keepInteractions([{ ...each, contact: null }])}>

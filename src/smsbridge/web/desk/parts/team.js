@@ -12,13 +12,12 @@ import { Person } from "./person.js";
 const LATE_MS = 60_000;
 
 export function Team() {
-  useEffect(() => {
-    acts.attempt(loadOpen);
-    acts.attempt(async () => {
-      const page = await api.get("/agents");
-      state.merge(state.agents, page.items.map((each) => [each.id, each]));
-    });
-  }, [state.reloads.value]);
+  const ask = async () => {
+    await loadOpen();
+    const page = await api.get("/agents");
+    state.merge(state.agents, page.items.map((each) => [each.id, each]));
+  };
+  useEffect(() => acts.need(ask), [state.reloads.value]);
   const open = [...state.interactions.value.values()].filter((each) => each.state !== "done").sort(byUrgency);
   const count = (name) => open.filter((each) => each.state === name).length;
   const agents = [...state.agents.value.values()];

@@ -94,7 +94,7 @@ export function Lines({ contact, interaction }) {
   const unreadAtOpen = useMemo(() => state.unreadOf(contact.id), [contact.id]);
   const entries = shown?.entries ?? [];
   const waiting = unsent.value.filter((each) => each.contactId === contact.id);
-  useEffect(() => void acts.attempt(() => openTranscript(contact.id)), [contact.id, state.reloads.value]);
+  useEffect(() => acts.need(() => openTranscript(contact.id)), [contact.id, state.reloads.value]);
   useSteadyScroll(scroll, entries, waiting, setBelow);
   useReadMarks(scroll, interaction, contact, entries);
   const onScroll = ({ currentTarget }) => {
@@ -108,7 +108,7 @@ export function Lines({ contact, interaction }) {
   return html`<div class="with-map">
     <div class="scroll" tabindex="0" role="log" aria-live="off" aria-label=${`Transcript with ${nameOf(contact)}`} ref=${scroll} onScroll=${onScroll}>
       <ol class="lines">
-        ${shown?.isLoading && !entries.length && html`<li class="day">Looking for what was said…</li>`}
+        ${(!shown || shown.isLoading) && !entries.length && html`<li class="day">Looking for what was said…</li>`}
         ${shown?.earlier && html`<li class="day earlier">Earlier texts come as you scroll up.</li>`}
         ${drawn}
         ${waiting.map((each) => html`<${Unsent} key=${each.key} item=${each} />`)}
