@@ -139,11 +139,7 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await expect(desk.message("Only a question")).to_be_visible()
 
     # what is refused meanwhile is asked again: half a desk is not shown as if it were all
-    async def refuse(route: Route) -> None:
-        await route.fulfill(status=500, json={"title": "Internal error", "status": 500})
-
-    await page.route("**/v1/senders", refuse, times=1)
-    async with desk.being_refused(500):
+    async with desk.refusing("/v1/senders$", status=500), page.expect_response("**/v1/senders"):
         await page.reload()
     await desk.settle()
     await expect(desk.message("Only a question")).to_be_visible()

@@ -107,7 +107,16 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
     await desk.visit("desk", here)
     await expect(desk.message("Good morning")).to_be_visible()
     asked: asyncio.Queue[Route] = asyncio.Queue()
-    await page.route("**/transcript?before=*", asked.put)
+    is_held, is_lost = True, False
+
+    async def hold(route: Route) -> None:
+        await (asked.put(route) if is_held else route.continue_())
+
+    async def lose(route: Route) -> None:
+        await (route.abort() if is_lost else route.continue_())
+
+    await page.route("**/transcript?before=*", hold)  # in our hands to the end
+    await page.route("**/transcript?after=*", lose)
     await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
     async with asyncio.timeout(15):
         late = await asked.get()
@@ -115,10 +124,11 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
     async with page.expect_response(lambda answer: "/transcript?after=" in answer.url):
         await desk.visit("desk", elsewhere)
     await expect(desk.message("Good evening")).to_be_visible()
-    desk.is_line_cut = True
-    await page.route("**/transcript?after=*", lambda route: route.abort(), times=1)
+    desk.is_line_cut = is_lost = True
     async with page.expect_request_finished(lambda request: "/transcript?limit=" in request.url):
-        await office.phone(second.number).text("Are you there?")
+        async with page.expect_event("requestfailed", lambda request: "/transcript?after=" in request.url):
+            await office.phone(second.number).text("Are you there?")
+        is_lost = False
     await expect(desk.message("Are you there?")).to_be_visible()
     async with page.expect_request_finished(lambda request: "/transcript?before=" in request.url):
         await late.continue_()
@@ -136,7 +146,7 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
     assert asked.empty()
     await page.keyboard.press("Escape")
 
-    await page.unroute("**/transcript?before=*")
+    is_held = False
     await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
     await expect(desk.transcript.locator(".message")).to_have_count(len(past) + 1)
     await desk.expect_texts(*past, "Good morning")
