@@ -97,13 +97,31 @@ async def test_what_was_pressed_stands_while_the_bridge_is_asked(office: Office,
         await desk.panel.get_by_role("button", name="Mark as Done").click()
     await expect(desk.transcript).to_contain_text("Done: Order status")
 
+    # whoever goes elsewhere before the new interaction is there stays where they are
+    async with (
+        page.expect_response(lambda answer: bool(re.search(r"/v1/interactions/int_\w+$", answer.url))),
+        _late(page, r"/v1/interactions$", "POST") as held,
+    ):
+        await page.locator(".composer").get_by_role("button", name="Create SMS interaction").click()
+        await _asked(held)
+        await desk.visit("communication")
+    await page.evaluate(DRAWN)
+    await expect(page.get_by_role("navigation", name="Contacts")).to_be_visible()
+
 
 async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     page = desk.page
     await desk.go_ready()
     await office.phone(FIRST).text("Only a question")
-    await desk.accept()
+    async with _late(page, r"/accept$", "POST") as held:
+        await page.locator(".offer").get_by_role("button", name="Accept").click()
+        await _asked(held)
+        await desk.visit("communication")
+    await expect(page.get_by_role("navigation", name="Contacts")).to_contain_text("Assigned to you 1")
+    await expect(desk.field).to_have_count(0)
+    await desk.visit("desk")
+    await desk.open(FIRST)
     done = await office.api.interaction_of(FIRST)
     await desk.end.click()
     await desk.panel.get_by_role("radio", name="Order status").check()

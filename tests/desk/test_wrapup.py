@@ -39,8 +39,11 @@ async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in:
 
     # the note is kept as it is typed, also over a reload
     note = desk.panel.get_by_label("Note")
-    await note.fill("Brings the key tomorrow.")
-    await expect(desk.panel.get_by_text("Saved", exact=True)).to_be_visible()
+    async with page.expect_request_finished(lambda request: request.method == "PATCH"):
+        await note.fill("Brings the key tomorrow.")
+        await desk.visit("communication")  # at once
+    await desk.visit("desk", interaction["id"])
+    await expect(note).to_have_value("Brings the key tomorrow.")
     await note.press_sequentially(" Pays cash.")
     await page.reload()
     await expect(desk.panel.get_by_label("Note")).to_have_value("Brings the key tomorrow. Pays cash.")

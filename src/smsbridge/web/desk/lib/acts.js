@@ -101,14 +101,15 @@ function saveStatus(write) {
 const accepting = new Set();
 const hasKeys = matchMedia("(hover: hover)"); // on a touch screen they would cover what was said
 
-/** `isAuto`: nobody has pressed anything. Then it comes into view only if nothing else is there when it is accepted.
+/** It comes into view where its agent still waits for it. `isAuto`: nobody has pressed anything; then if nothing else is there.
     `isToWrite`: with its button, and not with a letter. What is typed then is meant for the contact. */
 export async function accept(interaction, { isAuto = false, isToWrite = false } = {}) {
   if (accepting.has(interaction.id)) return;
   accepting.add(interaction.id);
+  const place = state.place.value;
   try {
     await change(interaction, () => api.post(`/interactions/${interaction.id}/accept`, {}), { quietly: isAuto });
-    if (isAuto && !state.isNothingOpen()) return;
+    if (isAuto ? !state.isNothingOpen() : state.place.value !== place) return; // they have gone elsewhere meanwhile
     if (!state.isMine(state.interactions.value.get(interaction.id) ?? {})) return;
     state.tab.value = "mine"; // where it stands now
     if (isToWrite && hasKeys.matches) state.writesTo.value = interaction.id;
@@ -168,9 +169,10 @@ export function open(interaction) {
 
 /** "Create SMS interaction". Answers the problem when the number is not fit for it, so that the agent may insist. */
 export async function createInteraction(to, { from, force = false } = {}) {
+  const place = state.place.value;
   const said = await api.post("/interactions", { to, from: from || undefined, force }, api.newKey());
   await loads.loadInteraction(said.id);
-  open(said);
+  if (state.place.value === place) open(said);
   return said;
 }
 
@@ -237,19 +239,19 @@ export const lookAway = (interactionId) =>
 
 /** Asks for it, and again after a moment where no answer came or the refusal passes: the stream may live on, and nothing else would ask.
     `work` is given a function that says whether nobody waits any more. Answers what ends it, when the part goes. */
-export function need(work, how) {
+export function need(work, { quietly = false } = {}) {
   let timer = 0;
   let isOver = false;
-  const ask = async (how) => {
+  const ask = async (quietly) => {
     let isLost = false;
     const once = () => work(() => isOver).catch((problem) => {
       isLost = api.mayPass(problem);
       throw problem;
     });
-    await attempt(once, how);
-    if (isLost && !isOver) timer = setTimeout(ask, RETRY_MS, { quietly: true });
+    await attempt(once, { quietly: quietly || state.line.value !== "live" }); // the banner says it
+    if (isLost && !isOver) timer = setTimeout(ask, RETRY_MS, true);
   };
-  ask(how);
+  ask(quietly);
   return () => {
     isOver = true;
     clearTimeout(timer);

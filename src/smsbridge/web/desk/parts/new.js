@@ -18,7 +18,7 @@ export function NewInteraction() {
     setProblem(null);
     try {
       await createInteraction(to.current.value.trim(), { from: from.current?.value, force });
-      state.dialog.value = null;
+      if (state.dialog.value === "new") state.dialog.value = null;
     } catch (error) {
       if (!(error instanceof Problem || error instanceof LineDown)) throw error;
       setProblem(error);

@@ -21,18 +21,23 @@ export function WrapUp({ interaction, isWhole }) {
   const isDone = interaction.state === "done";
   const mayEdit = !isDone && (state.isMine(interaction) || state.supervises.value);
 
+  const take = useRef(null); // what is still to keep
+  useEffect(() => () => void (state.session.value && take.current?.()), []); // also of who goes on at once
   useEffect(() => {
     if (!mayEdit || (note === (interaction.note ?? "") && disposition === (interaction.disposition ?? ""))) return undefined;
     setSaved("…");
     let isOver = false;
-    const timer = setTimeout(async () => {
+    take.current = async () => {
+      take.current = null;
       const said = await acts.takeNote(interaction, { note, disposition });
       if (!isOver) setSaved(said ? "Saved" : "Not saved"); // else there is more to keep by now
       if (said && draftOf(unsaved).text === note) dropDraft(unsaved);
-    }, PAUSE_MS);
+    };
+    const timer = setTimeout(() => take.current(), PAUSE_MS);
     return () => {
       isOver = true;
       clearTimeout(timer);
+      take.current = null;
     };
   }, [note, disposition]);
 
