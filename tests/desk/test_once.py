@@ -100,7 +100,8 @@ async def test_a_restart_under_an_open_desk_loses_doubles_and_disorders_nothing(
 
     desk.is_line_cut = True
     await phone.text("three")
-    await office.kill()  # whether the desk was told of it, and could ask for it, is chance
+    async with desk.page.expect_event("requestfailed", lambda request: request.url.endswith("/v1/session")):
+        await office.kill()  # whether the desk was told of it, and could ask for it, is chance
     await expect(desk.page.locator(".line-state")).to_contain_text("Reconnecting")
     await expect(desk.page.locator(".banner")).to_contain_text("kept here")
     await desk.page.evaluate("() => { const now = Date.now; Date.now = () => now() - 3_600_000; }")  # the clock is set

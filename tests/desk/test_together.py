@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from playwright.async_api import Browser, Page, expect
+import asyncio
+
+from playwright.async_api import APIResponse, Browser, Page, Route, expect
 
 from desk.conftest import SignIn
-from desk.hands import Office, open_window
+from desk.hands import Desk, Office, open_window
 
 PHONE = "+14155550142"
+ASKING = "() => import('/desk/assets/lib/api.js').then((api) => api.get('/agents').catch(() => {}))"
 
 
 async def test_a_supervisor_sees_the_team_live_and_gives_work_to_others(office: Office, sign_in: SignIn) -> None:
@@ -121,19 +124,55 @@ async def test_the_next_at_the_same_window_finds_nothing_of_the_one_before(offic
     await desk.go_ready()
     await expect(page.locator(".offer")).to_contain_text("Is this seat taken?")  # what she did not want he may
 
+    # what was on its way when he left is not said again once it is answered, whoever is here by then
+    answered: asyncio.Queue[tuple[Route, APIResponse]] = asyncio.Queue()
+    is_held = True
+
+    async def keep_back(route: Route) -> None:
+        if is_held:
+            await answered.put((route, await route.fetch()))
+        else:
+            await route.continue_()
+
+    await page.route("**/v1/messages", keep_back)
+    await desk.write("One moment")
+    async with asyncio.timeout(15):
+        route, answer = await answered.get()
+    is_held = False
+    await _sign_out(page)
+    await _sign_in(page, office, "mara")
+    await desk.settle()
+    await route.fulfill(response=answer)
+    await page.wait_for_function("!Object.keys(localStorage).some((key) => key.includes('unsent'))")
+    await _sign_out(page)
+    await _sign_in(page, office, "bo")
+    await expect(desk.message("One moment")).to_contain_text("Delivered")
+
     # the browser is full, the bridge away, the session ends: what was sent goes out when its agent is back
     full = "() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); }; }"
     await page.evaluate(full)
     async with desk.refusing("/v1/messages$", status=503, method="POST"):
         await desk.write("It is free")
         await expect(desk.message("It is free")).to_contain_text("Waiting for the line")
-        await desk.context.clear_cookies()
-        desk.refusals.add(401)
-        await page.locator(".channel .state").click()
-        await expect(page.get_by_label("Passcode")).to_be_visible()
+        await _lose_session(desk)
     await _sign_in(page, office, "bo")
     await expect(desk.message("It is free")).to_contain_text("Delivered")
-    assert [each["text"] for each in await phone.received()] == ["It is free"]
+    assert [each["text"] for each in await phone.received()] == ["One moment", "It is free"]
+
+    # what he had half written when his session ended is his
+    await desk.visit("communication", (await office.api.interaction_of(PHONE))["contact_id"])
+    await desk.field.fill("Bo's words")
+    await _lose_session(desk)
+    await _sign_in(page, office, "mara")
+    await expect(desk.message("It is free")).to_be_visible()
+    await expect(desk.field).to_have_value("")
+
+
+async def _lose_session(desk: Desk) -> None:
+    await desk.context.clear_cookies()
+    desk.refusals.add(401)
+    await desk.page.evaluate(ASKING)  # perhaps the desk has asked for something by itself, and knows
+    await expect(desk.page.get_by_label("Passcode")).to_be_visible()
 
 
 async def _sign_in(page: Page, office: Office, agent_id: str) -> None:
@@ -144,5 +183,5 @@ async def _sign_in(page: Page, office: Office, agent_id: str) -> None:
 
 
 async def _sign_out(page: Page) -> None:
-    await page.get_by_role("button", name="Mara Lindqvist, supervisor").click()
+    await page.get_by_role("button", name="help and signing out").click()
     await page.get_by_role("button", name="Sign out").click()

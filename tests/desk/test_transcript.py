@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import APIResponse, Page, Route, expect
 
 from desk.conftest import SignIn
 from desk.hands import Office
@@ -12,6 +12,9 @@ from desk.seeding import seed_transcript
 
 ASKED_AGAIN_MS = 150
 """After so long the search asks for what did not come (find_in.js)."""
+
+LOAD_ANEW = """() => import("/desk/assets/lib/loads.js").then((loads) => loads.refreshTranscripts())"""
+"""As after a break of the line that was too long for the stream to bridge."""
 
 MARKED = """() => ({
     all: CSS.highlights.get("hit")?.size ?? 0,
@@ -150,6 +153,34 @@ async def test_an_earlier_page_that_comes_late_does_no_harm(office: Office, sign
     await desk.transcript.evaluate("(box) => box.scrollTo({ top: -box.scrollHeight })")
     await expect(desk.transcript.locator(".message")).to_have_count(len(past) + 1)
     await desk.expect_texts(*past, "Good morning")
+
+    # nor does the newest page, answered before and late, when it was loaded anew meanwhile
+    answered: asyncio.Queue[tuple[Route, APIResponse]] = asyncio.Queue()
+    is_first = True
+
+    async def keep_back(route: Route) -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            await answered.put((route, await route.fetch()))
+        else:
+            await route.continue_()
+
+    await desk.visit("desk", elsewhere)
+    await page.evaluate(LOAD_ANEW)
+    await page.route("**/transcript?limit=*", keep_back)
+    await desk.visit("desk", here)
+    async with asyncio.timeout(15):
+        route, answer = await answered.get()
+    await office.phone(first.number).text("Still there?")
+    await office.api.interaction_of(first.number)
+    await page.evaluate(LOAD_ANEW)
+    await expect(desk.message("Still there?")).to_be_visible()
+    is_lost = True
+    async with page.expect_event("requestfailed", lambda request: "/transcript?after=" in request.url):
+        await route.fulfill(response=answer)
+    await expect(desk.message("Still there?")).to_be_visible()
+    is_lost = False
 
 
 async def _mark(page: Page, words: str) -> None:

@@ -125,14 +125,18 @@ export function keepContacts(items) {
 
 export async function openTranscript(contactId) {
   if (state.transcripts.value.has(contactId)) return pullTranscript(contactId);
-  keepTranscript(contactId, { entries: [], earlier: null, isLoading: true });
+  const asked = { entries: [], earlier: null, isLoading: true };
+  const isWanted = () => state.transcripts.value.get(contactId) === asked; // else it was let go, or loaded anew, meanwhile
+  keepTranscript(contactId, asked);
   try {
     const page = await api.get(`/contacts/${contactId}/transcript`, { limit: PAGE });
-    keepTranscript(contactId, { entries: asTold(page.items), earlier: page.previous_cursor, isLoading: false });
-    dropArrived(page.items);
+    if (isWanted()) {
+      keepTranscript(contactId, { entries: asTold(page.items), earlier: page.previous_cursor, isLoading: false });
+      dropArrived(page.items);
+    }
     return await pullTranscript(contactId); // what was told while the page was on its way
   } catch (problem) {
-    if (state.transcripts.value.get(contactId)?.entries.length) throw problem;
+    if (!isWanted()) throw problem;
     const others = new Map(state.transcripts.value);
     others.delete(contactId);
     state.transcripts.value = others;
