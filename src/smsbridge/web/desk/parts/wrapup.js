@@ -12,7 +12,6 @@ const chosen = signal(new Map());
 export function WrapUp({ interaction, isWhole }) {
   const { dispositions } = state.rules.value;
   const disposition = chosen.value.get(interaction.id) ?? interaction.disposition ?? "";
-  const setDisposition = (name) => (chosen.value = new Map([...chosen.value, [interaction.id, name]]));
   const unsaved = `note-${interaction.id}`; // what was typed and not yet kept: a reload, or another tab of the panel, finds it here
   const [note, setNote] = useState(draftOf(unsaved).text || (interaction.note ?? ""));
   const [saved, setSaved] = useState("");
@@ -21,29 +20,33 @@ export function WrapUp({ interaction, isWhole }) {
   const isDone = interaction.state === "done";
   const mayEdit = !isDone && (state.isMine(interaction) || state.supervises.value);
 
-  const take = useRef(null); // what is still to keep
-  useEffect(() => () => void (state.session.value && take.current?.()), []); // also of who goes on at once
+  const unkept = useRef(null); // {note, disposition} from the moment that one of them was written
+  const keep = async () => {
+    const what = unkept.current;
+    if (!what || !state.session.value) return;
+    unkept.current = null;
+    const said = await acts.takeNote(interaction, what);
+    if (!unkept.current) setSaved(said ? "Saved" : "Not saved"); // else there is more to keep by now
+    if (said && draftOf(unsaved).text === what.note) dropDraft(unsaved);
+  };
+  useEffect(() => () => void keep(), []); // also of who goes on at once
   useEffect(() => {
-    if (!mayEdit || (note === (interaction.note ?? "") && disposition === (interaction.disposition ?? ""))) return undefined;
+    const isKept = note === (interaction.note ?? "") && disposition === (interaction.disposition ?? "");
+    unkept.current = mayEdit && !isKept ? { note, disposition } : null;
+    if (!unkept.current) return undefined;
     setSaved("…");
-    let isOver = false;
-    take.current = async () => {
-      take.current = null;
-      const said = await acts.takeNote(interaction, { note, disposition });
-      if (!isOver) setSaved(said ? "Saved" : "Not saved"); // else there is more to keep by now
-      if (said && draftOf(unsaved).text === note) dropDraft(unsaved);
-    };
-    const timer = setTimeout(() => take.current(), PAUSE_MS);
-    return () => {
-      isOver = true;
-      clearTimeout(timer);
-      take.current = null;
-    };
+    const timer = setTimeout(keep, PAUSE_MS);
+    return () => clearTimeout(timer);
   }, [note, disposition]);
 
   const write = (text) => {
+    unkept.current = { note: text, disposition };
     keepDraft(unsaved, { text });
     setNote(text);
+  };
+  const setDisposition = (name) => {
+    unkept.current = { note, disposition: name };
+    chosen.value = new Map([...chosen.value, [interaction.id, name]]);
   };
   const finish = () => {
     if (!mayEdit || interaction.state !== "ended") return false;
