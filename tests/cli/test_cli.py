@@ -81,7 +81,9 @@ def test_the_page_names_no_command_that_does_not_exist() -> None:
     named = {
         (page.name, words)
         for page in pages
-        for words in re.findall(r"(?<![\w/.-])smsbridge (?!smsbridge )((?:[a-z]+(?:-[a-z]+)*)(?: [a-z]+(?:-[a-z]+)*)?)", _code(page))
+        for words in re.findall(
+            r"(?<![\w/.-])smsbridge (?!smsbridge )((?:[a-z]+(?:-[a-z]+)*)(?: [a-z]+(?:-[a-z]+)*)?)", _code(page)
+        )
     }
     assert len(named) > 30
     for page, words in named:

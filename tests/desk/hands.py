@@ -197,7 +197,7 @@ class Desk:
     async def refusing(self, what: str, status: int = 409, method: str = "GET") -> AsyncIterator[None]:
         """Requests whose address has `what` are refused within the block.
 
-        The page stays in our hands afterwards: Chromium loses a request that begins in the moment in which it is let go.
+        The page stays in our hands afterwards: Chromium loses a request that begins in the moment it is let go.
         """
         self.refusals.add(status)
         is_over = False

@@ -37,7 +37,7 @@ async def _late(page: Page, what: str, method: str = "GET") -> AsyncIterator[asy
     """What is asked in the block, in the order of asking. It reaches the bridge at the end of the block, in that order;
     the block is over when the page has drawn what came of it.
 
-    The page stays in our hands afterwards: Chromium loses a request that begins in the moment in which it is let go.
+    The page stays in our hands afterwards: Chromium loses a request that begins in the moment it is let go.
     """
     asked: asyncio.Queue[Route] = asyncio.Queue()
     held: list[Route] = []
