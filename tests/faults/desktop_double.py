@@ -32,6 +32,7 @@ class DesktopDouble:
         self._chance = chance
         self.port = 0
         self.is_down = False
+        self.has_refused = asyncio.Event()
         self.lose_answer_chance = 0.0
         """The event is taken, and the connection closed instead of answered."""
         self.slow_chance = 0.0
@@ -69,6 +70,7 @@ class DesktopDouble:
     async def _take(self, request: web.Request) -> web.Response:
         event = json.loads(await request.read())
         if self.is_down:
+            self.has_refused.set()
             return web.Response(status=503)
         if self._chance.random() < self.slow_chance:
             await asyncio.sleep(self.slow_s)

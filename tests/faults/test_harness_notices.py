@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,10 @@ async def a_bit_of_everything(run: FaultRun) -> None:
         await run.daemons.start()
         run.desktop.is_down = True
         await run.history.until_more(20, limit_s=10)
+        async with asyncio.timeout(30):  # what is acknowledged has not been told yet
+            await run.desktop.has_refused.wait()
         run.desktop.is_down = False
+        run.desktop.has_refused.clear()
         await run.history.until_more(20, limit_s=10)
         run.carrier.proxy.choose = None
         await kill_on_the_way(run, fault_proxy.strike_after)
