@@ -147,8 +147,8 @@ class Desk:
         self.strayed: list[str] = []
         self.under_way: set[Request] = set()
         self.is_line_cut = False
-        self.is_refused = False
         self.refusals: set[int] = set()
+        """Statuses with which the bridge may refuse something in this story."""
         page.on("console", lambda message: self._hear(message.type, message.text))
         page.on("pageerror", lambda error: self.said.append(f"{error}\n{error.stack}"))
         page.on("request", self._watch)
@@ -159,8 +159,7 @@ class Desk:
         lost = self.is_line_cut and re.search(
             r"ERR_(CONNECTION|INTERNET|INCOMPLETE|EMPTY|NETWORK)|Failed to load resource", text
         )
-        refused = self.is_refused and re.search(r"status of 4(04|09|22)", text)  # the browser's own line on an answer
-        refused = refused or any(f"status of {status}" in text for status in self.refusals)
+        refused = any(f"status of {status}" in text for status in self.refusals)  # the browser's own line on an answer
         if kind in {"error", "warning"} and not lost and not refused:
             self.said.append(text)
 

@@ -177,7 +177,7 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await desk.settle()
 
     # what was never there stops nothing
-    desk.is_refused = True
+    desk.refusals |= {404}
     await desk.visit("communication", "con_nobody")
     async with page.expect_response(re.compile("con_nobody/transcript")) as asked:
         await page.reload()

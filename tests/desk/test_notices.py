@@ -26,7 +26,7 @@ FATES = {
 async def test_every_failure_is_told_in_the_transcript_with_its_reason(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     await desk.go_ready_and_answer_all()
-    desk.is_refused = True
+    desk.refusals |= {409, 422}
     numbers = {persona: f"+1415555{1200 + index}" for index, persona in enumerate(FATES)}
     for persona, number in numbers.items():
         phone = office.phone(number)
@@ -106,7 +106,7 @@ async def test_what_waits_and_what_nobody_knows_is_told_and_left_to_the_agent(of
     await desk.message("Soon").get_by_role("button", name="Cancel").click()
     await expect(desk.message("Soon")).to_contain_text("Cancelled")
 
-    desk.is_refused = True
+    desk.refusals |= {409, 422}
     # STOP: told, ended, refused with the reason; START: told, and texts go again
     await leaver.text("STOP")
     await desk.open(leaver.number)

@@ -173,14 +173,27 @@ async def test_what_may_be_missing_is_told_to_whoever_runs_the_bridge(
     assert await said(world) == {"unreadable": list("0123"), "endless": list("123"), "months": []}[trouble]
 
 
+def answer_slowly(world: World, carrier: CarrierList, *, took_ms: int) -> None:
+    def answer(request: Request) -> Performed:
+        world.clock.now += took_ms
+        return carrier.answer(request)
+
+    world.network.answer = answer
+
+
+async def look_in_time(world: World) -> None:
+    """Until there is nothing to look at; no look takes so long that it would be cut off."""
+    await world.write(lambda tx: catch_up.ensure_catch_up(tx, world.bridge))
+    while claimed := await world.claim():
+        began_ms = world.clock.now
+        await world.finish(*claimed)
+        assert world.clock.now - began_ms < LONGEST_ATTEMPT_S * 1000
+
+
 @pytest.mark.parametrize("trouble", ["many pages", "slow pages"])
 async def test_of_what_is_too_much_for_one_look_less_is_read_at_once_and_nothing_is_missing(
     world: World, carrier: CarrierList, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    def slowly(request: Request) -> Performed:
-        world.clock.now += 10_000
-        return carrier.answer(request)
-
     for number in range(20):
         world.clock.now += MINUTE_MS
         carrier.add(str(number))
@@ -188,12 +201,8 @@ async def test_of_what_is_too_much_for_one_look_less_is_read_at_once_and_nothing
     if trouble == "many pages":
         monkeypatch.setattr(catch_up, "_MOST_PAGES", 2)
     else:
-        world.network.answer = slowly
-    await world.write(lambda tx: catch_up.ensure_catch_up(tx, world.bridge))
-    while claimed := await world.claim():
-        began_ms = world.clock.now
-        await world.finish(*claimed)
-        assert world.clock.now - began_ms < LONGEST_ATTEMPT_S * 1000
+        answer_slowly(world, carrier, took_ms=10_000)
+    await look_in_time(world)
     assert await said(world) == [str(number) for number in range(20)]
     assert not [each for each in world.meter.counts if each[0] == "catch_up_gaps_total"]
     stretch = await world.store.read(lambda tx: tx.meta(f"catch_up_stretch:plain:{OUR_NUMBER}"))
@@ -203,20 +212,12 @@ async def test_of_what_is_too_much_for_one_look_less_is_read_at_once_and_nothing
 async def test_a_carrier_that_is_slow_to_name_attachments_holds_no_look_up_too_long(
     world: World, carrier: CarrierList
 ) -> None:
-    def slowly(request: Request) -> Performed:
-        world.clock.now += 15_000
-        return carrier.answer(request)
-
     phones = [f"+1415555{number:04d}" for number in range(8)]
     for phone in phones:
         carrier.media[carrier.add("Look", number=phone, attachments=1)] = []
     await away(world, minutes=1)
-    world.network.answer = slowly
-    await world.write(lambda tx: catch_up.ensure_catch_up(tx, world.bridge))
-    while claimed := await world.claim():
-        began_ms = world.clock.now
-        await world.finish(*claimed)
-        assert world.clock.now - began_ms < LONGEST_ATTEMPT_S * 1000
+    answer_slowly(world, carrier, took_ms=15_000)
+    await look_in_time(world)
     assert [await said(world, phone) for phone in phones] == [["Look"]] * 8
 
 

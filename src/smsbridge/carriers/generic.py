@@ -548,6 +548,7 @@ def _with_country_code(number: str, country: str) -> str:
 
 
 _LONGEST_SHORT_CODE: Final = 6
+"""Longer ones there are too, but of seven digits there are whole numbers (Iceland, Estonia)."""
 
 
 def _count(media: object) -> int:
