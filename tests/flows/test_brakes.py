@@ -383,6 +383,21 @@ async def test_agents_hear_once_of_texts_behind_a_brake_and_of_their_end(make_wo
     assert len(world.sent()) == sent, "what was given up is not sent when the carrier is back"
 
 
+async def test_an_old_text_that_waits_anew_hides_no_younger_one_whose_time_is_over(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_AT_ONCE", 1)
+    world = make_world(policy=EASY)
+    world.network.answer = lambda _request: refused()
+    old, young = [await world.send(to=number(n)) for n in range(2)]
+    later_ms = world.clock.now + 8 * 3_600_000
+    await world.write(lambda tx: tx.update_message(replace(old, give_up_at_ms=later_ms)))
+    world.clock.now += 4 * 3_600_000
+    assert await world.write(lambda tx: waiting.give_up_overdue(tx, world.bridge)) == 1
+    assert await world.write(lambda tx: waiting.give_up_overdue(tx, world.bridge)) == 0
+    assert [(await world.message(each.id)).status for each in (old, young)] == [Status.QUEUED, Status.FAILED]
+
+
 # --- desktops: is it this event, or everything?
 
 

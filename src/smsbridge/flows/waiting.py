@@ -40,11 +40,11 @@ def tell_of_brakes(tx: Tx, bridge: Bridge) -> int:
 
 
 def give_up_overdue(tx: Tx, bridge: Bridge) -> int:
-    """Fails queued texts whose time is over. Looks at the oldest only: if none of them is, no other is."""
-    now_ms, given_up = bridge.now_ms(), 0
-    for message in tx.oldest_queued_messages(limit=_AT_ONCE):
+    """Fails queued texts whose time is over."""
+    given_up = 0
+    for message in tx.overdue_messages(bridge.now_ms(), limit=_AT_ONCE):
         part = next((each for each in tx.parts(message.id) if each.status is Status.QUEUED), None)
-        if part is not None and message.give_up_at_ms is not None and message.give_up_at_ms <= now_ms:
+        if part is not None:
             fail(tx, bridge, message, part, Rejected(cause=Cause.EXPIRED, evidence=Evidence(text="it waited too long")))
             tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
             given_up += 1

@@ -374,8 +374,9 @@ class SqlTx:
         values = {"account": account, "after_id": after_id, "before_ms": before_ms, "limit": limit}
         return [records.read_message(row) for row in self._rows.all("queued_messages", values)]
 
-    def oldest_queued_messages(self, limit: int) -> list[Message]:
-        return [records.read_message(row) for row in self._rows.all("oldest_queued_messages", {"limit": limit})]
+    def overdue_messages(self, now_ms: int, *, limit: int) -> list[Message]:
+        values = {"now_ms": now_ms, "limit": limit}
+        return [records.read_message(row) for row in self._rows.all("overdue_messages", values)]
 
     def messages(self, message_ids: Collection[str]) -> dict[MessageId, Message]:
         found = (records.read_message(row) for row in self._rows.in_list("messages", message_ids))

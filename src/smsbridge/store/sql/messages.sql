@@ -50,9 +50,9 @@ WHERE status = 'queued' AND status NOT IN ('received', 'delivered') AND id > :af
   AND created_at_ms <= :before_ms
 ORDER BY id LIMIT :limit;
 
--- name: oldest_queued_messages
+-- name: overdue_messages
 SELECT {message} FROM messages
-WHERE status = 'queued' AND status NOT IN ('received', 'delivered') ORDER BY id LIMIT :limit;
+WHERE status = 'queued' AND give_up_at_ms <= :now_ms ORDER BY give_up_at_ms LIMIT :limit;
 
 -- name: list_quick_replies
 SELECT {message} FROM messages
