@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -38,6 +39,17 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(SWITCHES))
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def nothing_goes_on() -> AsyncIterator[None]:
+    """What a story leaves unfinished would complain in the middle of somebody else's test."""
+    before = asyncio.all_tasks()
+    yield
+    late = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if late:
+        _, late = await asyncio.wait(late, timeout=5)
+    assert not late, f"{len(late)}: {[str(each) for each in late][:3]}"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -175,6 +175,7 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
         await page.reload()
     await page.evaluate("() => { const now = Date.now; Date.now = () => now() + 60_000; }")
     await desk.settle()
+    await silent[0].abort()
 
     # what was never there stops nothing
     desk.refusals |= {404}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote
 
 from playwright.async_api import Route, expect
@@ -34,11 +35,11 @@ async def test_every_failure_is_told_in_the_transcript_with_its_reason(office: O
         await phone.text(f"I am {persona}")
 
     # nobody knows yet what the numbers are; of the landline the bridge learns while the first text is on its way to it
-    is_known = False
+    known = asyncio.Event()
 
     async def look_up(route: Route) -> None:
-        if is_known:
-            await route.continue_()
+        await known.wait()
+        await route.continue_()
 
     async def learn(route: Route) -> None:
         await office.api.get(f"/numbers/{quote(numbers['landline'], safe='')}")
@@ -50,7 +51,7 @@ async def test_every_failure_is_told_in_the_transcript_with_its_reason(office: O
         await desk.open(number)
         await expect(desk.message(f"I am {persona}")).to_be_visible()
         await desk.write("Hello?")
-    is_known = True
+    known.set()
     # the landline is refused before anything is sent; the agent sends it all the same
     await desk.open(numbers["landline"])
     await expect(desk.transcript.locator(".notice.warning")).to_contain_text("may not be able to receive texts")

@@ -176,11 +176,16 @@ def crash_the_server(server: PostgresServer) -> None:
 
 
 def crash_one_of_its_processes(server: PostgresServer) -> None:
-    """It ends all others then and begins anew, and keeps its time of start."""
-    with psycopg.connect(server.url) as one, contextlib.suppress(psycopg.OperationalError):
+    """It ends all others then and begins anew, and keeps its time of start. Another one's end tells that it has begun:
+    until it has noticed it lets people in."""
+    with (
+        psycopg.connect(server.url) as one,
+        psycopg.connect(server.url, autocommit=True) as another,
+        contextlib.suppress(psycopg.OperationalError),
+    ):
         os.kill(one.info.backend_pid, signal.SIGKILL)
         while True:
-            one.execute("SELECT 1")
+            another.execute("SELECT 1")
     server.wait()
 
 
@@ -189,18 +194,22 @@ async def test_a_number_that_is_given_out_again_after_a_crash_is_not_taken_for_o
     store: PostgresStore, server: PostgresServer, url: str, crash: Callable[[PostgresServer], None]
 ) -> None:
     """Nothing of a transaction has to be on the disk before its commit, its number neither."""
+    crashes = 0
 
     def crash_before_commit(tx: Tx) -> None:
+        nonlocal crashes
         add_one(tx)
         crash(server)
         for _ in range(5):
             with psycopg.connect(url) as another:
                 another.execute("SELECT pg_current_xact_id()")
                 another.execute("INSERT INTO meta (key, value) VALUES (gen_random_uuid(), 'another')")
+        crashes += 1
 
-    for _ in range(3):
+    for turn in range(1, 4):
         with pytest.raises(StoreUnavailable):
             await store.write(crash_before_commit)
+        assert crashes == turn
         assert count(url) == 0
         async with asyncio.timeout(60):
             while True:
