@@ -8,6 +8,7 @@ The table below is all that `--help` needs: a command's module, with everything 
 
 from __future__ import annotations
 
+import gc
 import os
 from importlib import import_module
 from typing import Final
@@ -54,7 +55,11 @@ class Verbs(click.Group):
         found = VERBS.get(cmd_name)
         if found is None:
             return None
-        module = import_module(f"{__name__}.{found[0]}")
+        gc.disable()  # what a module brings stays: looking through it for garbage is a twelfth of a start
+        try:
+            module = import_module(f"{__name__}.{found[0]}")
+        finally:
+            gc.enable()
         command: click.Command = module.COMMANDS[cmd_name]
         return command
 
