@@ -6,6 +6,7 @@ the story, then lets all be well for a while, and raises `Broken` as soon as som
 
 from __future__ import annotations
 
+import atexit
 import heapq
 import itertools
 import math
@@ -312,7 +313,9 @@ def _quiet_and_unhurried() -> Iterator[None]:
 @cache
 def empty_database() -> Path:
     """A database with our schema, and a witness in it: every move of a status is written down where it happens."""
-    path = Path(tempfile.mkdtemp(prefix="smsbridge-empty-")) / "empty.sqlite3"
+    folder = tempfile.mkdtemp(prefix="smsbridge-empty-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "empty.sqlite3"
     connection = sqlite3.connect(path, isolation_level=None)
     sqlite._set_up(connection)
     sqlite.migrate(connection)
