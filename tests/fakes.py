@@ -262,7 +262,8 @@ class PlainCarrier:
         if response.status >= 500:
             return Uncertain(reason="server error")
         if response.status == 429:
-            return RetryLater(cause=Cause.RATE_LIMITED, after_s=body.get("after_s"))
+            said = Evidence(code=body.get("code", ""), text=body.get("words", ""))
+            return RetryLater(cause=Cause.RATE_LIMITED, after_s=body.get("after_s"), evidence=said)
         if code := body.get("code"):
             return Rejected(cause=Cause(code), evidence=Evidence(code=code, text=body.get("words", "no")))
         return Accepted(carrier_message_id=body.get("id", ""))

@@ -9,6 +9,7 @@ import pytest
 from fakes import ANN, BOB, OUR_NUMBER, World, lost, ok, refused
 from flows.conftest import on_sqlite
 from smsbridge.contracts.store import Tx
+from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend, NotFound
 from smsbridge.domain.interaction import State
 from smsbridge.domain.message import Agent
@@ -126,6 +127,31 @@ async def test_what_a_carrier_says_afterwards_is_not_written_down(world: World) 
     found = await world.store.read(kept)
     assert len(found) > 4
     for word in (ANN[1:], "Xylo", "Annabella"):
+        assert not [each for each in found if word in repr(each)], word
+
+
+@pytest.mark.parametrize("reroute", [frozenset[Cause](), frozenset({Cause.RATE_LIMITED})], ids=["waits", "rerouted"])
+async def test_what_a_carrier_says_of_a_text_that_it_does_not_take_yet_is_not_written_down(
+    make_world: MakeWorld, reroute: frozenset[Cause]
+) -> None:
+    world = make_world(reroute=reroute)
+    message = await world.send("Annabella")
+    claimed = await world.claim()
+    assert claimed is not None
+    await contacts.erase(world.bridge, message.contact_id)
+    busy = {"code": "unknown", "words": f"{ANN}: Annabella", "after_s": 3_600}
+    world.network.answer = lambda _request: ok(busy, status=429)
+    await world.finish(*claimed)
+
+    def kept(tx: Tx) -> list[object]:
+        (part,) = tx.parts(message.id)
+        assert (part.status, part.cause) == (Status.QUEUED, Cause.RATE_LIMITED)
+        (told,) = [notice for notice in tx.list_notices() if notice.message_id == message.id]
+        return [part, told, *tx.unknown_codes()]
+
+    found = await world.store.read(kept)
+    assert len(found) == 3
+    for word in (ANN[1:], "Annabella"):
         assert not [each for each in found if word in repr(each)], word
 
 

@@ -188,19 +188,13 @@ def _go_another_way(
     """To the second account, at once: the first has not taken it and is the one at fault."""
 
     def write(tx: Tx) -> None:
-        _release(
-            tx,
-            bridge,
-            sending.message.id,
-            lambda part: replace(part, cause=outcome.cause, evidence=outcome.evidence),
-        )
-        note_code(tx, bridge, sending.account.name, outcome.evidence)
+        evidence = _put_back(tx, bridge, sending, outcome)
         current = tx.message(sending.message.id)
         if current is None or current.status is not Status.QUEUED:
             return  # a receipt came first, or somebody took it back
         # Asked once more: a receipt may have told meanwhile that the first has it from an earlier try.
         if second_account(tx, bridge, current, tx.parts(current.id)) is second:
-            reroute(tx, bridge, current, second, outcome.cause, outcome.evidence)
+            reroute(tx, bridge, current, second, outcome.cause, evidence)
 
     facts = {**facts, "outcome": "rerouted", "through": second.name}
     return Later(due_at_ms=bridge.now_ms(), counts=False, write=write, facts=facts)
@@ -497,15 +491,23 @@ def _wait_or_give_up(bridge: Bridge, sending: Sending, outcome: RetryLater, fact
         return Done(write=lambda tx: fail(tx, bridge, message, sending.part, given_up), facts=facts)
 
     def wait(tx: Tx) -> None:
-        _release(tx, bridge, message.id, lambda part: replace(part, cause=outcome.cause, evidence=outcome.evidence))
-        note_code(tx, bridge, message.account, outcome.evidence)
-        tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, outcome.evidence)
+        evidence = _put_back(tx, bridge, sending, outcome)
+        tell_of_delay(tx, bridge, message, outcome.cause, due_at_ms, evidence)
 
     # Waiting as long as one was told to is no failed attempt, and neither is being the one who looks.
     counts = not outcome.after_s and not sending.job.is_probe
     # What a brake holds back needs no time of its own: so it goes when the brake is released.
     look_at_ms = now_ms if outcome.after_s and outcome.scope is Scope.ACCOUNT else due_at_ms
     return Later(due_at_ms=look_at_ms, write=wait, counts=counts, facts={**facts, "due_at_ms": due_at_ms})
+
+
+def _put_back(tx: Tx, bridge: Bridge, sending: Sending, outcome: RetryLater | Rejected) -> Evidence:
+    """The account has not taken it, and said why. Returns what of that may be written down."""
+    current = tx.message(sending.message.id)
+    evidence = keepable(outcome.evidence, current.contact_number if current else "")
+    _release(tx, bridge, sending.message.id, lambda part: replace(part, cause=outcome.cause, evidence=evidence))
+    note_code(tx, bridge, sending.account.name, evidence)
+    return evidence
 
 
 def let_go_send(tx: Tx, bridge: Bridge, job: Job) -> None:
