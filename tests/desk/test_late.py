@@ -187,6 +187,34 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await desk.settle()
 
 
+async def test_who_comes_back_to_a_transcript_that_is_on_its_way_is_not_left_waiting(
+    office: Office, sign_in: SignIn
+) -> None:
+    for number, text in ((FIRST, "an apple"), (SECOND, "an apricot")):
+        await office.phone(number).text(text)
+    desk = await sign_in("mara")
+    page = desk.page
+    first, second = [(await office.api.interaction_of(number))["id"] for number in (FIRST, SECOND)]
+    asked: list[Route] = []
+
+    async def hold_the_first(route: Route) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            await route.fallback()
+
+    await page.route(re.compile(r"/transcript\?limit="), hold_the_first)
+    async with page.expect_request(re.compile(r"/transcript\?limit=")):
+        await desk.visit("desk", first)
+    await desk.visit("desk", second)
+    await expect(desk.message("an apricot")).to_be_visible()
+    await desk.visit("desk", first)
+    await expect(desk.transcript).to_contain_text("Looking for what was said…")
+    await page.evaluate(DRAWN)
+    desk.refusals.add(503)
+    await asked[0].fulfill(status=503, json={"status": 503, "title": "Not now"})
+    await expect(desk.message("an apple")).to_be_visible()
+
+
 async def test_a_late_answer_to_fewer_letters_is_not_shown(office: Office, sign_in: SignIn) -> None:
     for number, text in ((FIRST, "an apple"), (SECOND, "an apricot")):
         await office.phone(number).text(text)

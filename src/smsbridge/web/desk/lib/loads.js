@@ -123,11 +123,18 @@ export function keepContacts(items) {
 
 // --- transcripts: kept whole by contact, newest page first
 
-export async function openTranscript(contactId) {
-  if (state.transcripts.value.has(contactId)) return pullTranscript(contactId);
+/** Who comes back while it is on its way waits for the same answer. */
+export function openTranscript(contactId) {
+  const shown = state.transcripts.value.get(contactId);
+  if (shown) return shown.coming ?? pullTranscript(contactId);
   const asked = { entries: [], earlier: null, isLoading: true };
-  const isWanted = () => state.transcripts.value.get(contactId) === asked; // else it was let go, or loaded anew, meanwhile
   keepTranscript(contactId, asked);
+  asked.coming = loadTranscript(contactId, asked);
+  return asked.coming;
+}
+
+async function loadTranscript(contactId, asked) {
+  const isWanted = () => state.transcripts.value.get(contactId) === asked; // else it was let go, or loaded anew, meanwhile
   try {
     const page = await api.get(`/contacts/${contactId}/transcript`, { limit: PAGE });
     if (isWanted()) {
