@@ -132,10 +132,11 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
     await desk.visit("desk")
 
     # what cannot be had at the moment is waited for, and not said to be nothing
-    async with desk.refusing(r"/v1/session$|/icons\.svg$", status=503):
-        await page.reload()
-        await expect(page.get_by_role("heading", name="The bridge does not answer")).to_be_visible()
-    await desk.settle()
+    for status in (503, 429):
+        async with desk.refusing(r"/v1/session$|/icons\.svg$", status=status):
+            await page.reload()
+            await expect(page.get_by_role("heading", name="The bridge does not answer")).to_be_visible()
+        await desk.settle()
     await expect(page.locator("svg.icons")).to_be_attached()
     async with desk.refusing(r"state=done|/transcript\?limit=", status=503):
         await desk.list.get_by_role("tab", name="Done").click()
@@ -144,6 +145,17 @@ async def test_what_is_loaded_late_takes_nothing_out_of_view(office: Office, sig
         await desk.visit("desk", done["id"])
         await expect(desk.transcript).to_contain_text("Looking for what was said…")
     await expect(desk.row(FIRST)).to_be_visible()
+    await expect(desk.message("Only a question")).to_be_visible()
+
+    # nor does it go out of view because the bridge could not say just then what it is
+    address = re.compile(f"/v1/interactions/{done['id']}$")
+    async with (
+        page.expect_response(lambda answer: bool(address.search(answer.url)) and answer.ok),
+        desk.refusing(r"/v1/interactions/int_\w+$", status=500),
+        page.expect_response(address),
+    ):
+        await office.phone(SECOND).text("Hello")
+    await desk.settle()
     await expect(desk.message("Only a question")).to_be_visible()
 
     # while all is loaded anew the agent opens what is done

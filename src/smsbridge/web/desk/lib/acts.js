@@ -13,7 +13,7 @@ export async function begin() {
   try {
     await loads.loadSession();
   } catch (problem) {
-    if (!(problem instanceof api.LineDown)) throw problem;
+    if (!api.mayPass(problem)) throw problem;
     state.isUnanswered.value = true;
     setTimeout(begin, RETRY_MS);
   }

@@ -23,7 +23,7 @@ export async function loadSession() {
   try {
     state.session.value = await api.get("/session");
   } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;
+    if (!(problem instanceof api.Problem) || api.mayPass(problem)) throw problem;
     state.session.value = null;
   }
 }
@@ -64,7 +64,7 @@ async function findInView() {
     await loadContact(shown.contact_id);
     found = [{ last, ...shown }];
   } catch (problem) {
-    if (!(problem instanceof api.Problem)) throw problem;
+    if (!(problem instanceof api.Problem) || api.mayPass(problem)) throw problem;
   }
   return state.place.value.id === id ? found : findInView();
 }
