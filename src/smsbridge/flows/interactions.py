@@ -410,4 +410,4 @@ def _step(interaction: Interaction, step: Step) -> State:
     return reached
 
 
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 50

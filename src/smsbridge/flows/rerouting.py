@@ -132,5 +132,5 @@ def _can_take(abilities: Abilities, parts: Sequence[Part], attachments: Sequence
     )
 
 
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 25
 _LOOKED_UP_TO: Final = "rerouted_up_to:{account}"

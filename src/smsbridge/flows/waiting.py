@@ -17,7 +17,7 @@ from smsbridge.flows import lanes
 from smsbridge.flows.brakes import DELAY_TOLD_UP_TO
 from smsbridge.flows.sending import fail, tell_of_delay
 
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 25
 
 
 def tell_of_brakes(tx: Tx, bridge: Bridge) -> int:
