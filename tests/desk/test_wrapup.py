@@ -91,6 +91,40 @@ async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in:
     assert again["id"] != interaction["id"]
 
 
+async def test_what_a_colleague_has_written_down_stays(office: Office, sign_in: SignIn) -> None:
+    desk = await sign_in("mara")
+    page = desk.page
+    await desk.go_ready()
+    await office.phone(PHONE).text("Is it ready?")
+    await desk.accept()
+    interaction = await office.api.interaction_of(PHONE)
+    path = f"/interactions/{interaction['id']}"
+    await desk.end.click()
+    note = desk.panel.get_by_role("textbox", name="Note")
+    status = desk.panel.get_by_label("Note").get_by_role("status")
+    await expect(note).to_be_visible()
+
+    # while it is in view
+    await office.api.call("PATCH", path, {"note": "Wants a refund"})
+    await expect(note).to_have_value("Wants a refund")
+    await office.api.call("PATCH", path, {"disposition": "Order status"})
+    await expect(desk.panel.get_by_role("radio", name="Order status")).to_be_checked()
+    await desk.panel.get_by_role("radio", name="Complaint").check()
+    await expect(status).to_have_text("Saved")
+    kept = await office.api.get(path)
+    assert (kept["note"], kept["disposition"]) == ("Wants a refund", "Complaint")
+
+    # and after what was chosen here
+    await office.api.call("PATCH", path, {"disposition": "Order status"})
+    await expect(desk.panel.get_by_role("radio", name="Order status")).to_be_checked()
+    await desk.visit("communication")
+    await desk.visit("desk", interaction["id"])
+    async with page.expect_request_finished(lambda request: request.method == "PATCH"):
+        await note.press_sequentially(" at once")
+    kept = await office.api.get(path)
+    assert (kept["note"], kept["disposition"]) == ("Wants a refund at once", "Order status")
+
+
 async def test_an_interaction_with_a_new_number_and_with_a_landline_after_a_warning(
     office: Office, sign_in: SignIn
 ) -> None:

@@ -6,46 +6,54 @@ import * as acts from "../lib/acts.js";
 import * as state from "../lib/state.js";
 
 const PAUSE_MS = 700;
-/** Dispositions as chosen here, by interaction: they stay when the wrap-up moves from the foot of the panel into its tab. */
+/** Dispositions as chosen here and not yet kept, by interaction: they stay when the wrap-up moves from the foot of the panel into its tab. */
 const chosen = signal(new Map());
 
 export function WrapUp({ interaction, isWhole }) {
   const { dispositions } = state.rules.value;
-  const disposition = chosen.value.get(interaction.id) ?? interaction.disposition ?? "";
+  const picked = chosen.value.get(interaction.id); // undefined: as the bridge has it
+  const disposition = picked ?? interaction.disposition ?? "";
   const unsaved = `note-${interaction.id}`; // what was typed and not yet kept: a reload, or another tab of the panel, finds it here
-  const [note, setNote] = useState(draftOf(unsaved).text || (interaction.note ?? ""));
+  const [written, setWritten] = useState(draftOf(unsaved).text || undefined);
+  const note = written ?? interaction.note ?? "";
   const [saved, setSaved] = useState("");
   const [why, setWhy] = useState("");
   const field = useRef(null);
   const isDone = interaction.state === "done";
   const mayEdit = !isDone && (state.isMine(interaction) || state.supervises.value);
 
-  const unkept = useRef(null); // {note, disposition} from the moment that one of them was written
+  /** {note, disposition}, as far as it was written here from the moment that it was: the rest may be a colleague's by now. */
+  const unkept = useRef(mayEdit ? { note: written, disposition: picked } : {});
+  const isAllKept = () => unkept.current.note === undefined && unkept.current.disposition === undefined;
   const keep = async () => {
     const what = unkept.current;
-    if (!what || !state.session.value) return;
-    unkept.current = null;
+    if (isAllKept() || !state.session.value) return;
+    unkept.current = {};
     const said = await acts.takeNote(interaction, what);
-    if (!unkept.current) setSaved(said ? "Saved" : "Not saved"); // else there is more to keep by now
-    if (said && draftOf(unsaved).text === what.note) dropDraft(unsaved);
+    if (isAllKept()) setSaved(said ? "Saved" : "Not saved"); // else there is more to keep by now
+    if (!said) return void (unkept.current = { ...what, ...unkept.current });
+    if (draftOf(unsaved).text === what.note) dropDraft(unsaved);
+    // what the bridge has as it was written is the bridge's from here on
+    if ((said.note ?? "") === what.note) setWritten((now) => (now === what.note ? undefined : now));
+    if ((said.disposition ?? "") === what.disposition && chosen.value.get(interaction.id) === what.disposition) {
+      chosen.value = new Map([...chosen.value].filter(([id]) => id !== interaction.id));
+    }
   };
   useEffect(() => () => void keep(), []); // also of who goes on at once
   useEffect(() => {
-    const isKept = note === (interaction.note ?? "") && disposition === (interaction.disposition ?? "");
-    unkept.current = mayEdit && !isKept ? { note, disposition } : null;
-    if (!unkept.current) return undefined;
+    if (isAllKept()) return undefined;
     setSaved("…");
     const timer = setTimeout(keep, PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [note, disposition]);
+  }, [written, picked]);
 
   const write = (text) => {
-    unkept.current = { note: text, disposition };
+    unkept.current = { ...unkept.current, note: text };
     keepDraft(unsaved, { text });
-    setNote(text);
+    setWritten(text);
   };
   const setDisposition = (name) => {
-    unkept.current = { note, disposition: name };
+    unkept.current = { ...unkept.current, disposition: name };
     chosen.value = new Map([...chosen.value, [interaction.id, name]]);
   };
   const finish = () => {
