@@ -163,7 +163,12 @@ async def test_what_a_carrier_said_of_the_number_goes_with_it(world: World) -> N
             note_code(tx, world.bridge, "plain", Evidence(code=code, text=f"The number {number} is in no list."))
 
     await world.write(note)
+    for number in (ANN, BOB):  # of texts that somebody else has sent
+        unmatched = {"type": "receipt", "status": "failed", "id": f"X{number}", "words": f"text:Xylo to:{number}"}
+        await world.webhook(unmatched)
     await contacts.erase(world.bridge, await contact_id(world))
+    receipts = await world.store.read(lambda tx: tx.list_unmatched_receipts())
+    assert {each.evidence.text for each in receipts} == {"", f"text:Xylo to:{BOB}"}
     said = {each.code: each.text for each in await world.store.read(lambda tx: tx.unknown_codes())}
     assert said == {"one": "", "two": f"The number {BOB} is in no list."}
 

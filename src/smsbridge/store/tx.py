@@ -196,7 +196,8 @@ class SqlTx:
         if values["digits"]:
             self._rows.run("erase_arrivals", values)
             self._rows.run("erase_kept_answers", values)
-            self._rows.run("erase_unknown_codes", {"pattern": like_pattern(contact.number.removeprefix("+"))})
+            for name in ("erase_unknown_codes", "erase_unmatched_receipts"):
+                self._rows.run(name, {"pattern": like_pattern(contact.number.removeprefix("+"))})
         self.forget_capability(contact.number)
         for name in (
             "erase_text_parts",

@@ -189,6 +189,11 @@ WHERE message_id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind 
 UPDATE receipts SET evidence = ''
 WHERE message_id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind = 'message');
 
+-- name: erase_unmatched_receipts
+-- Those of texts that nobody knows; carriers quote the number in what they say. All times, so that their index is read.
+UPDATE receipts SET evidence = ''
+WHERE message_id IS NULL AND received_at_ms >= 0 AND evidence LIKE :pattern ESCAPE '\';
+
 -- name: erase_notices
 UPDATE notices SET text = '', admin_text = '', evidence = ''
 WHERE id IN (SELECT ref FROM transcript WHERE contact_id = :id AND kind = 'notice');
