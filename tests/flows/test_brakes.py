@@ -398,6 +398,28 @@ async def test_an_old_text_that_waits_anew_hides_no_younger_one_whose_time_is_ov
     assert [(await world.message(each.id)).status for each in (old, young)] == [Status.QUEUED, Status.FAILED]
 
 
+async def test_of_a_text_that_went_in_part_the_rest_does_not_wait_for_ever(world: World) -> None:
+    message = await world.send("word " * 100)
+    answers = iter([ok({"id": "C1"})])
+    world.network.answer = lambda _request: next(answers, refused())
+    await world.run_due()
+    assert [part.status for part in await world.parts(message.id)] == [Status.SENT, Status.QUEUED]
+    world.clock.now += 4 * 3_600_000
+    assert await world.write(lambda tx: waiting.give_up_overdue(tx, world.bridge)) == 1
+    assert [part.status for part in await world.parts(message.id)] == [Status.SENT, Status.FAILED]
+    assert [notice.cause for notice in await world.notices()][-1] is Cause.EXPIRED
+    assert await world.write(lambda tx: waiting.give_up_overdue(tx, world.bridge)) == 0
+
+
+async def test_a_text_whose_attempt_is_under_way_is_not_given_up_meanwhile(world: World) -> None:
+    message = await world.send("word " * 100)
+    claimed = await world.claim()
+    assert claimed is not None
+    world.clock.now += 4 * 3_600_000
+    assert await world.write(lambda tx: waiting.give_up_overdue(tx, world.bridge)) == 0
+    assert [part.status for part in await world.parts(message.id)] == [Status.SENDING, Status.QUEUED]
+
+
 # --- desktops: is it this event, or everything?
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fakes import ANN, OUR_NUMBER, World, ok
+from fakes import ANN, BOB, OUR_NUMBER, World, ok
 from smsbridge.contracts.bridge import Policy
-from smsbridge.contracts.network import FetchFailed, ImagingUnavailable, PictureFacts
+from smsbridge.contracts.network import Fetch, Fetched, FetchFailed, ImagingUnavailable, PictureFacts
 from smsbridge.domain.cause import Cause
 from smsbridge.domain.errors import CannotSend, Invalid, Unavailable
 from smsbridge.domain.message import Attachment, AttachmentProblem, AttachmentState, NoticeKind
@@ -411,3 +411,25 @@ async def test_what_was_had_of_several_files_is_not_fetched_again_and_is_the_per
     assert len(world.sent()[0]["media"]) == 2
     await contacts.erase(world.bridge, message.contact_id)
     assert files(folder) == 0
+
+
+async def test_bytes_that_go_with_another_person_before_their_row_is_written_are_fetched_again(world: World) -> None:
+    world.network.files = {C: PNG}
+    await world.text("Look", media=[C])
+    await world.run_due()
+    (theirs,) = await world.messages()
+    message = await world.send("Look", to=BOB, media=(MediaItem(url=A), MediaItem(url=B)))
+    world.network.files = {A: PNG, B: JPEG}
+    fetch = world.network.fetch
+
+    async def fetch_meanwhile(order: Fetch, scratch: Path) -> Fetched | FetchFailed:
+        if order.request.url == B and await world.store.read(lambda tx: tx.contact(theirs.contact_id)):
+            await contacts.erase(world.bridge, theirs.contact_id)
+        return await fetch(order, scratch)
+
+    world.network.fetch = fetch_meanwhile  # type: ignore[method-assign]
+    await world.run_due()
+    kept = await world.store.read(lambda tx: tx.attachments(message.id))
+    assert [each.state for each in kept] == [AttachmentState.STORED] * 2
+    assert all(world.bridge.blobs.path(each.sha256) for each in kept)
+    assert len(world.sent()[-1]["media"]) == 2

@@ -265,10 +265,16 @@ async def prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
 
 
 def _saving(end: JobEnd, bridge: Bridge, ready: Sequence[Attachment]) -> JobEnd:
-    """The same end, which also writes down what is here by now: it is fetched once, and is erased with the person."""
+    """The same end, which also writes down what is here by now: it is fetched once, and is erased with the person.
+
+    Bytes that no row knows yet go with those of somebody who is erased meanwhile and had the same: they are fetched anew.
+    """
+    here = [each for each in ready if bridge.blobs.path(each.sha256) is not None]
+    if len(here) < len(ready):
+        end = Later(due_at_ms=bridge.now_ms(), facts={"outcome": "not_fetched", "reason": "erased meanwhile"})
 
     def write(tx: Tx) -> None:
-        for attachment in ready:
+        for attachment in here:
             _save(tx, bridge, attachment)
         end.write(tx)
 

@@ -40,11 +40,12 @@ def tell_of_brakes(tx: Tx, bridge: Bridge) -> int:
 
 
 def give_up_overdue(tx: Tx, bridge: Bridge) -> int:
-    """Fails queued texts whose time is over."""
+    """Fails texts whose time is over, also those of which a part has gone and the rest waits."""
     given_up = 0
     for message in tx.overdue_messages(bridge.now_ms(), limit=_AT_ONCE):
-        part = next((each for each in tx.parts(message.id) if each.status is Status.QUEUED), None)
-        if part is not None:
+        parts = tx.parts(message.id)
+        part = next((each for each in parts if each.status is Status.QUEUED), None)
+        if part is not None and all(each.status is not Status.SENDING for each in parts):
             fail(tx, bridge, message, part, Rejected(cause=Cause.EXPIRED, evidence=Evidence(text="it waited too long")))
             tx.drop_jobs(lanes.send_lane(message.conversation_id), message.id)
             given_up += 1

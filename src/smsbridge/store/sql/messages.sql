@@ -52,7 +52,7 @@ ORDER BY id LIMIT :limit;
 
 -- name: overdue_messages
 SELECT {message} FROM messages
-WHERE status = 'queued' AND give_up_at_ms <= :now_ms ORDER BY give_up_at_ms LIMIT :limit;
+WHERE status IN ('queued', 'sending') AND give_up_at_ms <= :now_ms ORDER BY give_up_at_ms LIMIT :limit;
 
 -- name: list_quick_replies
 SELECT {message} FROM messages
