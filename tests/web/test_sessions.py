@@ -213,9 +213,10 @@ async def test_the_end_of_an_agent_ends_sessions_and_streams(bridge: Running, ho
             await world.write(lambda tx: agents.let_go(tx, world.bridge, "amy"))
         else:
             await world.write(lambda tx: agents.let_in(tx, world.bridge, account("amy")))
-        world.clock.now += 4_000
         async with asyncio.timeout(30):
-            assert b"agent.status" in await stream.read()
+            assert b"agent.status" in await stream.content.readuntil(b"agent.status")
+            world.clock.now += 4_000
+            await stream.read()
     assert not await amy.is_signed_in()
     status = await world.store.read(lambda tx: tx.agent_status("amy"))
     assert (status.ready, await world.store.read(lambda tx: tx.sessions_of("amy"))) == (False, [])
