@@ -49,13 +49,16 @@ async def test_a_text_in_a_reply_out_and_delivered(demo: Demo) -> None:
     )
     assert done["state"] == "done"
 
-    types = [
-        event["type"]
-        for event in await demo.api.events()
-        if event["data"].get("interaction_id", "") in {interaction["id"], ""}
-    ]
-    assert "message.received" in types
-    assert "message.status" in types
+    async def told() -> bool:
+        """What is kept is told a little later, where it is not yet known what was begun before it."""
+        types = {
+            event["type"]
+            for event in await demo.api.events()
+            if event["data"].get("interaction_id", "") in {interaction["id"], ""}
+        }
+        return {"message.received", "message.status"} <= types
+
+    await demo.api.until(told, "the events of a text and of what became of it")
 
 
 async def test_pictures_both_ways(demo: Demo) -> None:
@@ -134,8 +137,12 @@ async def test_the_agent_is_told_what_became_of_it(
     assert (notice["cause"], notice["evidence"]["code"], notice["message_id"]) == (cause, code, reply["id"])
     assert notice["text"]
     assert notice["advice"]
-    raised = [e["data"] for e in await demo.api.events() if e["type"] == "notice.raised"]
-    assert [each["id"] for each in raised if each["message_id"] == reply["id"]] == [notice["id"]]
+
+    async def raised() -> list[str]:
+        told = [event["data"] for event in await demo.api.events() if event["type"] == "notice.raised"]
+        return [each["id"] for each in told if each["message_id"] == reply["id"]]
+
+    assert await demo.api.until(raised, "the event of the notice") == [notice["id"]]
 
 
 async def test_a_number_that_cannot_receive_texts_is_warned_of_before_the_next_one(demo: Demo) -> None:
