@@ -262,26 +262,26 @@ async def test_one_connection_that_is_not_let_in_keeps_nobody_from_those_that_ar
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "PAUSE_S", 600)
+    monkeypatch.setattr(postgres, "READERS", 1)  # so that each reads with the one connection there is
     prepare(url)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE ROLE one_more LOGIN")
         connection.execute("GRANT CREATE ON SCHEMA public TO one_more")
         for what in ("TABLES", "SEQUENCES"):
             connection.execute(f"GRANT ALL ON ALL {what} IN SCHEMA public TO one_more")
-        store = PostgresStore.open(url.replace("postgres@", "one_more@"))
-        await store.write(add_one)
-        await store.read(lambda tx: tx.meta("count"))
-        connection.execute("ALTER ROLE one_more CONNECTION LIMIT 0")
-    begun, goes_on = asyncio.Event(), threading.Event()
+    loop, begun, goes_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def hold_on(tx: Tx) -> int:
         loop.call_soon_threadsafe(begun.set)
         goes_on.wait(60)
         return add_one(tx)
 
-    loop = asyncio.get_running_loop()
-    holding = asyncio.create_task(store.write(hold_on))  # with the one connection there is
+    store = PostgresStore.open(url.replace("postgres@", "one_more@"))
+    await store.read(lambda tx: tx.meta("count"))
+    holding = asyncio.create_task(store.write(hold_on))  # the first write has the first connection
     await begun.wait()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER ROLE one_more CONNECTION LIMIT 0")
     await store.read(lambda tx: tx.meta("count"))
     with pytest.raises(StoreUnavailable, match="too many connections"):
         await store.write(add_one)
@@ -309,6 +309,7 @@ async def test_what_was_put_in_while_a_daemon_did_not_hear_is_found_when_it_hear
 
 
 async def test_memory_does_not_grow_by_notifications_that_nobody_reads(store: PostgresStore) -> None:
+    await until_notified(store)
     for n in range(50):
         await store.write(lambda tx, n=n: tx.enqueue(made.job(lane=f"lane{n}")))
     for each in store._all_lines:
