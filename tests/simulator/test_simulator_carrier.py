@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -76,7 +76,8 @@ class TestTwiliosOwnClient:
 
     async def test_lists_by_day(self, sdk: TwilioClient, simulator: Simulator) -> None:
         await simulator.text(PHONE, "today")
-        now = datetime.now(UTC)
+        [message] = await calling(lambda: sdk.messages.list(to=OURS))
+        now = message.date_sent
         since = await calling(lambda: sdk.messages.list(to=OURS, date_sent_after=now - timedelta(hours=1)))
         until = await calling(lambda: sdk.messages.list(to=OURS, date_sent_before=now - timedelta(days=1)))
         on = await calling(lambda: sdk.messages.list(to=OURS, date_sent=now.date()))
