@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from ports import free_port
 from simulator.small_bridge import OURS, PATIENCE_S, PHONE, Bridge, Client, settings
 from smsbridge.simulator import PERSONAS, Simulator
 from smsbridge.simulator.callbacks import Overrides, read_overrides
@@ -169,9 +170,9 @@ class TestRetries:
         assert all(post.signed for post in bridge.posts)
 
     async def test_a_refused_connection_is_tried_twice_and_then_the_fallback(
-        self, client: Client, simulator: Simulator, bridge: Bridge, unused_tcp_port: int
+        self, client: Client, simulator: Simulator, bridge: Bridge
     ) -> None:
-        primary = f"http://127.0.0.1:{unused_tcp_port}/hook"
+        primary = f"http://127.0.0.1:{free_port()}/hook"
         _, listed = await client.api("GET", "/IncomingPhoneNumbers.json")
         path = f"/IncomingPhoneNumbers/{listed['incoming_phone_numbers'][0]['sid']}.json"
         await client.api("POST", path, data={"SmsUrl": primary, "SmsFallbackUrl": f"{bridge.url}/fallback"})
