@@ -54,6 +54,7 @@ class Run:
         self._said: dict[str, list[str]] = defaultdict(list)
         self._url = f"http://127.0.0.1:{free_port()}"
         self.in_vain = 0
+        self.shown = 0
         simulator.set_hook_url(f"{self._url}/hooks/carriers/twilio")
 
     @asynccontextmanager
@@ -81,13 +82,16 @@ class Run:
                 texted = await self._simulator.text(phone, self._said[phone][-1], media=media)
                 assert bool(texted.answer and texted.answer.ok) is heard, texted
                 self.in_vain += not heard
+                self.shown += len(media)
 
         await asyncio.gather(*map(talk, phones))
 
     async def until_told(self) -> None:
-        """Until the desktop has heard everything that was said."""
+        """Until the desktop has heard everything that was said, and has the pictures."""
         until = time.monotonic() + 60
-        while len({text for _, text in self.told()}) < sum(map(len, self._said.values())):
+        while (
+            len({text for _, text in self.told()}) < sum(map(len, self._said.values())) or self.pictures() < self.shown
+        ):
             assert time.monotonic() < until, self.judge()
             await asyncio.sleep(0.02)
 
