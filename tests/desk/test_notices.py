@@ -99,14 +99,6 @@ async def test_what_waits_and_what_nobody_knows_is_told_and_left_to_the_agent(of
         await desk.write("Did you get this?")
         await expect(desk.message("Did you get this?")).to_contain_text("May not have been delivered")
 
-    # too many requests: it waits, the agent is told until when, and may take it back
-    await limited.become("rate_limited")
-    await desk.open(limited.number)
-    await desk.write("Soon")
-    await expect(desk.transcript.locator(".notice[data-kind=delayed]")).to_have_count(1)
-    await desk.message("Soon").get_by_role("button", name="Cancel").click()
-    await expect(desk.message("Soon")).to_contain_text("Cancelled")
-
     desk.refusals |= {409, 422}
     # STOP: told, ended, refused with the reason; START: told, and texts go again
     await leaver.text("STOP")
@@ -133,3 +125,12 @@ async def test_what_waits_and_what_nobody_knows_is_told_and_left_to_the_agent(of
     await expect(desk.transcript.get_by_role("button", name="Send again")).to_have_count(0)
     await expect(desk.message("Did you get this?")).to_contain_text("May not have been delivered")
     assert await left.received() == []
+
+    # too many requests: it waits, the agent is told until when, and may take it back; not while it is being tried
+    await office.strike(send_429=100, retry_after_s=60)
+    await desk.open(limited.number)
+    await desk.write("Soon")
+    await expect(desk.transcript.locator(".notice[data-kind=delayed]")).to_have_count(1)
+    await desk.message("Soon").get_by_role("button", name="Cancel").click()
+    await expect(desk.message("Soon")).to_contain_text("Cancelled")
+    assert await limited.received() == []
