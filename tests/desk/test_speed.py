@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from statistics import median
 
 from playwright.async_api import expect
 
@@ -35,23 +36,19 @@ SCROLLING = """async (wanted) => {
         const began = performance.now();
         box.scrollTop = -box.scrollHeight;
         while (document.querySelectorAll(".lines .message").length === count) {
-            if (performance.now() - began > 10_000) return { count, took };
             await new Promise(requestAnimationFrame);
         }
         count = document.querySelectorAll(".lines .message").length;
         took.push(performance.now() - began);
     }
-    return { count, took };
+    return took;
 }"""
 
 # Asked in the page: Playwright's own waiting takes minutes on thousands of lines.
 COMING = """async () => {
-    const began = performance.now();
-    while (!document.querySelector(".jump") && performance.now() - began < 15_000) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    while (!document.querySelector(".jump")) await new Promise((resolve) => setTimeout(resolve, 50));
     const texts = document.querySelectorAll(".message .bubble");
-    return [document.querySelector(".jump")?.textContent.trim(), texts[texts.length - 1].textContent];
+    return [document.querySelector(".jump").textContent.trim(), texts[texts.length - 1].textContent];
 }"""
 
 WATCH = """() => {
@@ -82,11 +79,10 @@ async def test_a_transcript_of_twenty_thousand_texts_opens_at_once_and_scrolls_b
     opened = await desk.page.evaluate(OPENING, [f"#/desk/{interaction['id']}", "The newest"])
     few = await desk.transcript.locator(".message").count()
     assert few <= 100, "only the end of it is loaded"
-    scrolled = await desk.page.evaluate(SCROLLING, READ_BACK)
-    took = sorted(scrolled["took"])
+    took = await desk.page.evaluate(SCROLLING, READ_BACK)
     print(  # noqa: T201 - the figures are what it is for
-        f"\n20,000 texts: opened in {opened:.0f} ms; a page of 200 more in {took[len(took) // 2]:.0f} ms,"
-        f" the slowest {took[-1]:.0f} ms, the last of {len(took)} {scrolled['took'][-1]:.0f} ms"
+        f"\n20,000 texts: opened in {opened:.0f} ms; a page of 200 more in {median(took):.0f} ms,"
+        f" the slowest {max(took):.0f} ms, the last of {len(took)} {took[-1]:.0f} ms"
     )
     texts = await desk.texts()
     await asyncio.sleep(0.5)
