@@ -12,7 +12,7 @@ from desk.tour import tour
 WIDTHS = (320, 390, 768, 1024, 1440, 2560, 3840)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 async def test_axe_finds_nothing_and_nothing_scrolls_sideways(
     browser: Browser, office: Office, size: tuple[int, int]
