@@ -267,7 +267,7 @@ async def prepare(bridge: Bridge, preparing: Preparing) -> JobEnd:
 def _saving(end: JobEnd, bridge: Bridge, ready: Sequence[Attachment]) -> JobEnd:
     """The same end, which also writes down what is here by now: it is fetched once, and is erased with the person.
 
-    Bytes that no row knows yet go with those of somebody who is erased meanwhile and had the same: they are fetched anew.
+    Bytes that no row knows yet go with somebody's who is erased meanwhile and had the same: they are fetched anew.
     """
     here = [each for each in ready if bridge.blobs.path(each.sha256) is not None]
     if len(here) < len(ready):
