@@ -80,7 +80,7 @@ async def test_a_whole_interaction_without_a_mouse(office: Office, sign_in: Sign
     await page.keyboard.type("gc")
     await expect(page.get_by_role("navigation", name="Contacts")).to_be_visible()
     await press("Control+k")
-    await page.keyboard.type("receipt")
+    await page.keyboard.insert_text("receipt")
     await expect(page.get_by_role("dialog").locator("a.row")).to_have_count(1)
     await press("ArrowDown")
     await press("Enter")

