@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from desk.conftest import SignIn
 from desk.hands import Office
@@ -100,10 +100,20 @@ async def test_what_a_colleague_has_written_down_stays(office: Office, sign_in: 
     await desk.accept()
     interaction = await office.api.interaction_of(PHONE)
     path = f"/interactions/{interaction['id']}"
-    await desk.end.click()
     note = desk.panel.get_by_role("textbox", name="Note")
     status = desk.panel.get_by_label("Note").get_by_role("status")
-    await expect(note).to_be_visible()
+
+    # between an act and its answer
+    async def answer_late(route: Route) -> None:
+        answer = await route.fetch()
+        await office.api.call("PATCH", path, {"note": "Wants his money"})
+        await expect(note).to_have_value("Wants his money")
+        await route.fulfill(response=answer)
+
+    await page.route("**/end", answer_late)
+    await desk.end.click()
+    await expect(page.locator(".toast")).to_contain_text("Interaction ended")
+    await expect(note).to_have_value("Wants his money")
 
     # while it is in view
     await office.api.call("PATCH", path, {"note": "Wants a refund"})

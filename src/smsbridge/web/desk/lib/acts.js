@@ -154,12 +154,15 @@ export const assign = (interaction, agent) =>
   change(interaction, () => api.post(`/interactions/${interaction.id}/assign`, { agent: agent && { id: agent.id, name: agent.name ?? "" } }));
 
 async function change(interaction, ask, how) {
+  const wasTold = loads.fromNow(interaction.id);
   const said = await attempt(ask, how);
   if (!said) {
     attempt(() => loads.loadInteraction(interaction.id), how);
     return null;
   }
-  loads.keepInteractions([{ ...state.interactions.value.get(interaction.id), ...said }]);
+  // somebody else may have acted after it was answered
+  if (wasTold()) await attempt(() => loads.loadInteraction(interaction.id), how);
+  else loads.keepInteractions([{ ...state.interactions.value.get(interaction.id), ...said }]);
   return said;
 }
 

@@ -15,6 +15,12 @@ export function hear(...ids) {
   for (const id of ids) toldAt.set(id, moment);
 }
 
+/** Asked later: has the stream told something of it from now on? */
+export function fromNow(id) {
+  const asked = moment;
+  return () => (toldAt.get(id) ?? 0) > asked;
+}
+
 /** What was asked for at a moment, less what we know better since. */
 const newest = (items, known, asked) => items.filter(({ id }) => !known.has(id) || (toldAt.get(id) ?? 0) <= asked);
 
@@ -96,9 +102,9 @@ export async function loadContact(id) {
 
 async function askUntilNew(id, path) {
   for (;;) {
-    const asked = moment;
+    const wasTold = fromNow(id);
     const said = await api.get(path);
-    if ((toldAt.get(id) ?? 0) <= asked) return said;
+    if (!wasTold()) return said;
   }
 }
 
