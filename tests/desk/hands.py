@@ -237,6 +237,12 @@ class Desk:
         await self.page.locator(".offer").get_by_role("button", name="Accept").click()
         await expect(self.field).to_be_visible()
 
+    async def take(self, phone: Phone, text: str, *media: str) -> None:
+        """Ready, texted and accepted: most stories begin so."""
+        await self.go_ready()
+        await phone.text(text, *media)
+        await self.accept()
+
     @property
     def end(self) -> Locator:
         """Its letter stands in it; "Send" has the word as well."""

@@ -23,9 +23,7 @@ NO_NOTIFICATIONS = """() => {
 async def test_unread_search_quick_reply_and_the_pop_up_of_an_answer(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     page = desk.page
-    await desk.go_ready()
-    await office.phone(ANN).text("Is it ready?")
-    await desk.accept()
+    await desk.take(office.phone(ANN), "Is it ready?")
     unread = page.get_by_role("link", name="Desk").locator(".unread")
     await expect(unread).to_have_count(0)  # what is in view is read, a moment later
     ann = await office.api.interaction_of(ANN)

@@ -65,9 +65,7 @@ async def test_writing_a_text(office: Office, sign_in: SignIn) -> None:
     )
     desk = await sign_in("mara")
     page, phone = desk.page, office.phone("+14155550140")
-    await desk.go_ready()
-    await phone.text("Hi")
-    await desk.accept()
+    await desk.take(phone, "Hi")
     counter, send = page.locator(".composer .counter"), page.get_by_role("button", name="Send", exact=True)
 
     # the counter, the sign that makes it dear, and plain quotes
@@ -137,9 +135,7 @@ async def test_writing_a_text(office: Office, sign_in: SignIn) -> None:
 async def test_pictures_come_and_go(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     page, phone = desk.page, office.phone("+14155550141")
-    await desk.go_ready()
-    await phone.text("See this", "photo.jpg", "photo.png", "corrupt.jpg")
-    await desk.accept()
+    await desk.take(phone, "See this", "photo.jpg", "photo.png", "corrupt.jpg")
 
     # thumbnails in place; what cannot be read is told, with the advice to send it again
     shown = desk.message("See this")
@@ -212,9 +208,7 @@ async def test_where_saving_is_not_allowed_a_picture_is_only_looked_at(office: O
     desk = await sign_in("mara")
     await desk.page.route("**/v1/session", forbid)
     await desk.page.reload()
-    await desk.go_ready()
-    await office.phone("+14155550149").text("", "photo.jpg")
-    await desk.accept()
+    await desk.take(office.phone("+14155550149"), "", "photo.jpg")
     picture = desk.transcript.locator(".message.in .thumb")
     await expect(picture.locator("img")).to_be_visible()
     await expect(picture.get_by_role("link", name="Save")).to_have_count(0)

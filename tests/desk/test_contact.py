@@ -13,9 +13,7 @@ PHONE = "+14155550142"
 async def test_the_contact_its_details_consent_and_history(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     page, panel = desk.page, desk.panel
-    await desk.go_ready()
-    await office.phone(PHONE).text("<b>Hi</b>")
-    await desk.accept()
+    await desk.take(office.phone(PHONE), "<b>Hi</b>")
     await expect(panel.get_by_role("heading", name="+1 415 555 0142")).to_be_visible()
     facts = panel.locator(".facts").first
     await expect(facts).to_contain_text("Never asked to stop")

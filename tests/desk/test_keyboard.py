@@ -124,9 +124,7 @@ async def test_a_whole_interaction_without_a_mouse(office: Office, sign_in: Sign
 async def test_what_is_typed_after_a_press_on_accept_goes_to_the_contact(office: Office, sign_in: SignIn) -> None:
     """And is no letter that ends the interaction (`e`) or makes the agent not ready (`y`)."""
     desk = await sign_in("mara")
-    await desk.go_ready()
-    await office.phone(PHONE).text("Are you there?")
-    await desk.accept()
+    await desk.take(office.phone(PHONE), "Are you there?")
     await expect(desk.field).to_be_focused()
     await desk.page.keyboard.type("Yes, here")
     await desk.page.keyboard.press("Enter")

@@ -12,9 +12,7 @@ async def test_a_text_goes_out_once_however_often_it_is_said(office: Office, sig
     desk = await sign_in("mara")
     page = desk.page
     phone = office.phone("+14155550110")
-    await desk.go_ready()
-    await phone.text("Hello")
-    await desk.accept()
+    await desk.take(phone, "Hello")
 
     # two presses of Send; Enter and a press
     await desk.field.fill("double click")

@@ -73,9 +73,7 @@ async def test_the_door(browser: Browser, office: Office) -> None:
         assert [said for said in desk.said if "401" not in said] == []
 
         await desk.sign_in("mara")
-        await desk.go_ready()
-        await office.phone(PHONE).text("Hello?")
-        await desk.accept()
+        await desk.take(office.phone(PHONE), "Hello?")
         await desk.field.fill("half a sentence")
 
         # somebody else signs in by another window: this one is nobody's any more, and what was half written is kept

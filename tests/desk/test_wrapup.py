@@ -13,9 +13,7 @@ PHONE = "+14155550142"
 async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     page = desk.page
-    await desk.go_ready()
-    await office.phone(PHONE).text("Is it ready?")
-    await desk.accept()
+    await desk.take(office.phone(PHONE), "Is it ready?")
     interaction = await office.api.interaction_of(PHONE)
 
     # End can be taken back for a moment
@@ -95,9 +93,7 @@ async def test_end_undo_reactivate_done_and_begin_again(office: Office, sign_in:
 async def test_what_a_colleague_has_written_down_stays(office: Office, sign_in: SignIn) -> None:
     desk = await sign_in("mara")
     page = desk.page
-    await desk.go_ready()
-    await office.phone(PHONE).text("Is it ready?")
-    await desk.accept()
+    await desk.take(office.phone(PHONE), "Is it ready?")
     interaction = await office.api.interaction_of(PHONE)
     path = f"/interactions/{interaction['id']}"
     note = desk.panel.get_by_role("textbox", name="Note")
