@@ -411,3 +411,4 @@ def _step(interaction: Interaction, step: Step) -> State:
 
 
 _AT_ONCE: Final = 50
+"""In one transaction, each with some ten statements: the database may be milliseconds away."""

@@ -18,6 +18,7 @@ from smsbridge.flows.brakes import DELAY_TOLD_UP_TO
 from smsbridge.flows.sending import fail, tell_of_delay
 
 _AT_ONCE: Final = 25
+"""In one transaction, each with some twenty statements: the database may be milliseconds away."""
 
 
 def tell_of_brakes(tx: Tx, bridge: Bridge) -> int:
